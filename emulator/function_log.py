@@ -1,0 +1,49 @@
+"""The structured lines that functions write on stdout: read for counting, rendered for people."""
+
+import json
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class FunctionLine(BaseModel):
+    """One line; a request's line, one per request, has a status. `published` counts messages by topic."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, JsonValue]
+
+    severity: str = "DEFAULT"
+    message: str = ""
+    labels: dict[str, str] = Field(default={}, alias="logging.googleapis.com/labels")
+    function: str | None = None
+    status: int | None = None
+    published: dict[str, Count] = {}
+    outcomes: dict[str, Count] = {}
+
+
+def parse_line(text: str) -> FunctionLine | None:
+    """None for anything else a process may write: a warning, a stack trace, somebody's JSON."""
+    if not text.startswith("{"):
+        return None
+    try:
+        return FunctionLine.model_validate_json(text)
+    except ValidationError:
+        return None
+
+
+def render(line: FunctionLine) -> str:
+    """`INFO hop committed status=204 published=journey-runs:2`; Google's own keys and what is empty are left out."""
+    extra = {key: value for key, value in (line.model_extra or {}).items() if not key.startswith("logging.googleapis.com/")}
+    fields = {"status": line.status, "published": line.published, "outcomes": line.outcomes, **extra}
+    pairs = (f"{key}={_value(value)}" for key, value in fields.items() if value not in (None, "", {}, []))
+    return " ".join([line.severity, line.message, *pairs])
+
+
+def _value(value: object) -> str:
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False) if " " in value else value
+    if isinstance(value, dict) and all(isinstance(each, int) for each in value.values()):
+        return ",".join(f"{key}:{count}" for key, count in value.items())
+    return json.dumps(value, ensure_ascii=False)

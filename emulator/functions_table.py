@@ -1,0 +1,70 @@
+"""The table of functions, `infra/functions.json`: what Terraform deploys and the local cloud starts, written once."""
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+FUNCTIONS_JSON = REPOSITORY / "infra" / "functions.json"
+
+BackoffSeconds = Annotated[int, Field(ge=0, le=600)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class TopicSpec(BaseModel):
+    """A topic; exactly one of the table takes the dead letters of every subscription."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    purpose: str
+    dead_letter: bool = False
+
+
+class FunctionSpec(BaseModel):
+    """A function and its push subscription; the limits are those of Cloud Run functions and of Pub/Sub."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    entry_point: str
+    topic: str
+    memory_mib: Positive
+    timeout_seconds: Annotated[int, Field(ge=1, le=3600)]
+    concurrency: Annotated[int, Field(ge=1, le=1000)]
+    max_instances: Positive
+    ack_deadline_seconds: Annotated[int, Field(ge=10, le=600)]
+    minimum_backoff_seconds: BackoffSeconds
+    maximum_backoff_seconds: BackoffSeconds
+    max_delivery_attempts: Annotated[int, Field(ge=5, le=100)]
+
+
+class FunctionsTable(BaseModel):
+    """Topics and functions by name, with every reference between them checked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    topics: dict[str, TopicSpec]
+    functions: dict[str, FunctionSpec]
+
+    @property
+    def dead_letter_topic(self) -> str:
+        """The topic of the messages that were not acknowledged in time."""
+        return next(name for name, topic in self.topics.items() if topic.dead_letter)
+
+    @model_validator(mode="after")
+    def _references_hold(self) -> Self:
+        faults = [
+            f"functions.{name}.topic: there is no topic {function.topic!r}"
+            for name, function in self.functions.items()
+            if function.topic not in self.topics
+        ]
+        if sum(topic.dead_letter for topic in self.topics.values()) != 1:
+            faults.append("topics: exactly one must have dead_letter: true")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
+def load_functions_table(path: Path = FUNCTIONS_JSON) -> FunctionsTable:
+    """Raises pydantic's ValidationError, which names every field at fault."""
+    return FunctionsTable.model_validate_json(path.read_bytes())

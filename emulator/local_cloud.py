@@ -1,0 +1,160 @@
+"""The whole cloud on a laptop: Google's emulators, one process per function, log router, mailbox and the minute tick.
+
+    log router ─▶ journey-events ─push─▶ [ingest] ─▶ journey-runs ─push─▶ [run_journey] ─▶ … ─▶ mailbox
+
+What each function says on stdout is one log, and is counted, so that a test can wait until nothing is on its way.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Event, Lock, Thread
+from typing import Self
+
+from emulator.errors import ProcessEnded, PubSubFailed
+from emulator.function_log import parse_line, render
+from emulator.function_server import FunctionServer
+from emulator.functions_table import REPOSITORY, FunctionsTable, load_functions_table
+from emulator.google import Emulator, start_firestore, start_pubsub
+from emulator.log_router.filter import compile_filter
+from emulator.log_router.router import LogRouter, LogSource
+from emulator.log_router.sources import LogRouterServer
+from emulator.mailbox import Mailbox
+from emulator.processes import ChildProcess, Supervised, free_ports
+from emulator.pubsub import Message, Publishable, PubSub
+from emulator.state import FunctionAddress, LocalState, owned, write_state
+from emulator.traffic import Traffic
+
+EVENTS_TOPIC = "journey-events"
+TICK_TOPIC = "journey-sweeps"
+TICK_SECONDS = 60.0
+SINK_FILTER = REPOSITORY / "infra" / "journey_sink.filter"
+LOCAL_SERVICE = "local"
+
+Say = Callable[[str, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCloudSettings:
+    """What may differ between a terminal, a benchmark and a test; `environment` is added to that of every function."""
+
+    source_dir: Path = REPOSITORY / "functions"
+    state_dir: Path = REPOSITORY / ".sojourn"
+    project: str = "sojourn-local"
+    copies: int = 1
+    ticking: bool = True
+    environment: Mapping[str, str] = field(default_factory=dict)
+    table: FunctionsTable = field(default_factory=load_functions_table)
+
+
+class LocalCloud:
+    """Runs between `start` and `stop`, or inside a `with`, once; stopping leaves no process, no port and no file.
+
+    `say(source, text)` is called for every line of the one log, from many threads. Whatever fails is a LocalCloudError.
+    """
+
+    mailbox: Mailbox  # from `start` on, as are `addresses`
+    addresses: LocalState
+
+    def __init__(self, settings: LocalCloudSettings | None = None, *, say: Say) -> None:
+        self._settings = settings or LocalCloudSettings()
+        self._say_to = say
+        self._stack = ExitStack()
+        self._functions: dict[str, tuple[FunctionServer, Supervised]] = {}
+        self._state_lock = Lock()
+        self._stop_requests: SimpleQueue[str | None] = SimpleQueue()
+        self.traffic = Traffic(self._settings.table, copies=self._settings.copies)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Return when everything answers; leave nothing behind if something does not."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End everything, functions before emulators. A second call does nothing."""
+        self._stack.close()
+
+    def wait(self) -> None:
+        """Block until `request_stop`. Raises ProcessEnded if an emulator ended, for its data went with it."""
+        if reason := self._stop_requests.get():
+            raise ProcessEnded(reason)
+
+    def request_stop(self) -> None:
+        """Let `wait` return; safe in a signal handler, even one that interrupts `wait` itself or `start`."""
+        self._stop_requests.put(None)
+
+    def publish(self, topic: str, messages: Sequence[Publishable]) -> None:
+        """Publish and count: for tests and benchmarks that start in the middle."""
+        self._pubsub.publish(topic, messages)
+        self.traffic.publish(topic, len(messages))
+
+    def tick(self) -> None:
+        """What Cloud Scheduler does every minute."""
+        self.publish(TICK_TOPIC, [Message(b"{}")])
+
+    def wait_quiet(self, timeout_seconds: float) -> None:
+        """Return when no message is on its way to a function. Raises NotQuiet with the table of counts."""
+        self.traffic.wait_quiet(timeout_seconds)
+
+    def _start(self) -> None:
+        """Everything boots at the same time; only then is it waited for."""
+        settings, own = self._settings, self._stack.enter_context
+        own(owned(settings.state_dir))
+        firestore, pubsub = self._start_emulators()
+        self.mailbox = own(Mailbox())
+        self._start_functions(self._environment(firestore=firestore.host, pubsub=pubsub.host))
+        for emulator in (firestore, pubsub):
+            emulator.await_ready()
+        self._pubsub = own(PubSub(pubsub.host, project=settings.project))
+        router = own(LogRouterServer(self._log_router()))
+        for server, supervised in self._functions.values():
+            server.await_ready(supervised.child)
+        self._pubsub.create(settings.table, endpoints=self._endpoints(), copies=settings.copies)
+        self._write_state(firestore=firestore.host, pubsub=pubsub.host, log_router_url=router.url)
+        if settings.ticking:
+            self._start_ticking()
+
+    def _start_emulators(self) -> tuple[Emulator, Emulator]:
+        children: list[ChildProcess] = []
+        self._stack.callback(_stop_all, children)
+        emulators = []
+        for name, start in (("firestore", start_firestore), ("pubsub", start_pubsub)):
+            emulator = start(say=partial(self._say, name), on_exit=partial(self._emulator_ended, name))
+            children += [emulator.child] if emulator.child else []
+            emulators.append(emulator)
+        firestore, pubsub = emulators
+        return firestore, pubsub
+
+    def _start_functions(self, environment: Mapping[str, str]) -> None:
+        runtime_dirs = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="sojourn-")))
+        started: list[Supervised] = []
+        self._stack.callback(_stop_all, started)
+        table = self._settings.table.functions
+        for (name, function), port in zip(table.items(), free_ports(len(table)), strict=True):
+            # gunicorn puts a control socket into this directory: four servers would fight over the one in $HOME.
+            (runtime_dirs / name).mkdir()
+            server = FunctionServer(
+                name=name,
+                entry_point=function.entry_point,
+                source=self._settings.source_dir / name / "main.py",
+                port=port,
+                environment={**environment, "XDG_RUNTIME_DIR": str(runtime_dirs / name)},
+            )
+            supervised = Supervised(partial(self._spawn, server), say=partial(self._say, name))
+            started.append(supervised)
+            self._functions[name] = server, supervised

@@ -1,0 +1,1 @@
+"""Sojourn: customer journeys as serverless functions on Google Cloud."""

@@ -1,0 +1,185 @@
+"""Everything in memory: the adapters of `make demo`, of most tests, and of the simulation. Part of the product.
+
+Records are immutable, so they are kept as they are; the store's version of a document is a counter. It counts what it is asked
+to do, for the tests that assert what a hop costs.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from pydantic import JsonValue
+
+from sojourn.application.ports import MAX_PAGE, Commit, CommitResult, Create, Outgoing, R, Record, S, Stored
+from sojourn.domain.effect import Delivery, Effect, EffectStatus, RetryPolicy
+from sojourn.domain.journey import Journey, JourneyStatus, MemberEvent, RejectedEvent
+from sojourn.domain.progress import Progress
+
+_Documents = dict[str, Stored[Any]]
+
+
+class MemoryStore:
+    """`Store` in dictionaries, with an index for the sweep's and the listeners' queries."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._documents: dict[type, _Documents] = defaultdict(dict)
+        self._by_member: dict[tuple[type, str], set[str]] = defaultdict(set)
+        self._versions = 0
+        self.reads: Counter[str] = Counter()
+        self.writes: Counter[str] = Counter()
+        self.queries: Counter[str] = Counter()
+
+    def get_many(self, kind: type[R], ids: Sequence[str]) -> list[Stored[R] | None]:
+        with self._lock:
+            self.reads[kind.__name__] += len(ids)
+            return [self._documents[kind].get(identifier) for identifier in ids]
+
+    def commit_many(self, commits: Sequence[Commit]) -> list[CommitResult]:
+        with self._lock:
+            return [self._commit(commit) for commit in commits]
+
+    def _commit(self, commit: Commit) -> CommitResult:
+        for write in commit:
+            current = self._documents[type(write.record)].get(write.record.id)
+            expected = None if isinstance(write, Create) else write.version
+            if (current.version if current else None) != expected:
+                return CommitResult.CONFLICT
+        for write in commit:
+            self._put(write.record)
+        return CommitResult.APPLIED
+
+    def _put(self, record: Record) -> None:
+        self._versions += 1
+        self.writes[type(record).__name__] += 1
+        self._documents[type(record)][record.id] = Stored(record, self._versions)
+        if isinstance(record, Progress):
+            self._by_member[Progress, record.member_key].add(record.id)
+        elif isinstance(record, MemberEvent):
+            self._by_member[MemberEvent, record.event.member_key].add(record.id)
+
+    def all(self, kind: type[R]) -> list[R]:
+        """Every document of a kind, by id: for reports of the demo and for tests, not part of the port."""
+        with self._lock:
+            return [cast(R, stored.value) for _, stored in sorted(self._documents[kind].items())]
+
+    def due(
+        self, kind: type[S], shard: int, *, since: datetime | None, until: datetime, after: Stored[S] | None = None
+    ) -> list[Stored[S]]:
+        def wanted(record: Progress | Effect) -> bool:
+            moment = record.sweep_at
+            return record.shard == shard and moment is not None and (since is None or moment >= since) and moment <= until
+
+        def order(stored: Stored[S]) -> tuple[datetime, str]:
+            return stored.value.sweep_at or until, stored.value.id
+
+        found = sorted(self._query(kind, wanted), key=order)
+        return [stored for stored in found if after is None or order(stored) > order(after)][:MAX_PAGE]
+
+    def listeners(self, member_key: str, event_name: str) -> list[str]:
+        with self._lock:
+            self.queries["Progress"] += 1
+            progress = self._documents[Progress]
+            return sorted(i for i in self._by_member[Progress, member_key] if event_name in progress[i].value.listens)
+
+    def member_events(self, member_key: str, *, since: datetime) -> list[MemberEvent]:
+        with self._lock:
+            self.queries["MemberEvent"] += 1
+            ids = self._by_member.get((MemberEvent, member_key), ())
+            events: list[MemberEvent] = [self._documents[MemberEvent][identifier].value for identifier in ids]
+        kept = [kept for kept in events if kept.event.occurred_at >= since]
+        return sorted(kept, key=lambda kept: (kept.event.occurred_at, kept.event.id))[:MAX_PAGE]
+
+    def journeys(self, statuses: Collection[JourneyStatus]) -> list[Journey]:
+        return sorted((s.value for s in self._query(Journey, lambda j: j.status in statuses)), key=lambda journey: journey.id)
+
+    def journeys_to_end(self, until: datetime) -> list[Stored[Journey]]:
+        active = (JourneyStatus.ONGOING, JourneyStatus.PAUSED)
+        return self._query(
+            Journey, lambda j: j.status in active and j.schedule_end_at is not None and j.schedule_end_at <= until
+        )
+
+    def live_progress(self, journey_id: str, *, parked: bool, after: str | None = None) -> list[Stored[Progress]]:
+        def wanted(progress: Progress) -> bool:
+            return progress.journey_id == journey_id and progress.parked is parked and not progress.status.terminal
+
+        found = sorted(self._query(Progress, wanted), key=lambda stored: stored.value.id)
+        return [stored for stored in found if after is None or stored.value.id > after][:MAX_PAGE]
+
+    def parked_effects(self, journey_id: str) -> list[Stored[Effect]]:
+        return self._query(Effect, lambda effect: effect.journey_id == journey_id and effect.parked)[:MAX_PAGE]
+
+    def rejected(self, *, limit: int = MAX_PAGE) -> list[RejectedEvent]:
+        found = [stored.value for stored in self._query(RejectedEvent, lambda _: True)]
+        return sorted(found, key=lambda rejected: rejected.created_at, reverse=True)[:limit]
+
+    def _query(self, kind: type[R], wanted: Any) -> list[Stored[R]]:
+        with self._lock:
+            self.queries[kind.__name__] += 1
+            return [stored for stored in self._documents[kind].values() if wanted(stored.value)]
+
+
+class MemoryPublisher:
+    """`Publisher` into lists: `take` hands over what a topic holds."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._topics: dict[str, list[bytes]] = defaultdict(list)
+        self.published: Counter[str] = Counter()
+
+    def publish_many(self, messages: Sequence[Outgoing]) -> list[bool]:
+        with self._lock:
+            for message in messages:
+                self._topics[message.topic].append(message.data)
+                self.published[message.topic] += 1
+        return [True] * len(messages)
+
+    def take(self, topic: str) -> list[bytes]:
+        """Everything that waits in the topic, which is empty then."""
+        with self._lock:
+            return self._topics.pop(topic, [])
+
+
+class MemoryMailbox:
+    """The channel `mailbox`: keeps each message once, by effect id, and counts how often it was asked to."""
+
+    idempotent = True
+    resend_when_uncertain = True
+    retry = RetryPolicy()
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.messages: dict[str, tuple[Effect, JsonValue]] = {}
+        self.deliveries: Counter[str] = Counter()
+
+    def deliver(self, effect: Effect, message: JsonValue, *, url: str | None = None) -> Delivery:
+        with self._lock:
+            self.messages.setdefault(effect.id, (effect, message))
+            self.deliveries[effect.id] += 1
+        return Delivery("delivered", provider_id=f"mailbox-{effect.id}")
+
+
+class ManualClock:
+    """A clock that stands still until it is set."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+
+    def now(self) -> datetime:
+        return self._now
+
+    def set(self, now: datetime) -> None:
+        """Move to `now`; never back."""
+        self._now = max(self._now, now)
+
+
+class RandomTokens:
+    """Tokens of 64 random bits."""
+
+    def token(self) -> str:
+        return secrets.token_hex(8)

@@ -1,0 +1,162 @@
+"""The ports: what the use cases need from the world, as Protocols. Adapters implement them, only runtime composes them.
+
+Ports take lists and answer for each item, so that one bad item never fails its neighbours. A service that does not answer at
+all is `sojourn.domain.errors.Unavailable`; nothing else is raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Generic, Protocol, TypeAlias, TypeVar
+
+from pydantic import JsonValue
+
+from sojourn.domain.effect import Delivery, Effect, RetryPolicy
+from sojourn.domain.journey import Entries, Journey, JourneyStatus, JourneyVersion, MemberEvent, RejectedEvent
+from sojourn.domain.member import Member
+from sojourn.domain.progress import Progress
+
+Record: TypeAlias = Progress | Effect | Journey | JourneyVersion | Entries | Member | MemberEvent | RejectedEvent
+R = TypeVar("R", Progress, Effect, Journey, JourneyVersion, Entries, Member, MemberEvent, RejectedEvent)
+S = TypeVar("S", Progress, Effect)
+
+MAX_PAGE = 500
+"""Documents a query returns at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored(Generic[R]):
+    """A document as it was read. `version` is the store's own (Firestore: update_time); only the store looks into it."""
+
+    value: R
+    version: object
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Write a document that must not exist yet."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Replace a document that must not have changed since it was read as `version`."""
+
+    record: Record
+    version: object
+
+
+Write: TypeAlias = Create | Update
+Commit: TypeAlias = tuple[Write, ...]
+"""Writes that are applied together or not at all."""
+
+
+class CommitResult(Enum):
+    """What became of a commit. After CONFLICT and UNKNOWN the token on the document tells an own write from another's."""
+
+    APPLIED = "applied"
+    CONFLICT = "conflict"
+    UNKNOWN = "unknown"
+
+
+class Store(Protocol):
+    """Documents with compare-and-set. Reads see every commit that was applied before (Firestore is strongly consistent)."""
+
+    def get_many(self, kind: type[R], ids: Sequence[str]) -> list[Stored[R] | None]:
+        """The documents in the order of `ids`; None for one that is not there."""
+        ...
+
+    def commit_many(self, commits: Sequence[Commit]) -> list[CommitResult]:
+        """Apply each commit by itself, atomically. Two commits of one call never name the same document."""
+        ...
+
+    def due(
+        self, kind: type[S], shard: int, *, since: datetime | None, until: datetime, after: Stored[S] | None = None
+    ) -> list[Stored[S]]:
+        """Documents of `shard` with `since` <= sweep_at <= `until` (None: from the beginning), in the order of (sweep_at, id).
+
+        At most MAX_PAGE; `after` is the last document of the page before. Many members are due at the very same moment, so
+        a page must continue inside a moment.
+        """
+        ...
+
+    def listeners(self, member_key: str, event_name: str) -> list[str]:
+        """Ids of the member's progress documents whose `listens` holds the event."""
+        ...
+
+    def member_events(self, member_key: str, *, since: datetime) -> list[MemberEvent]:
+        """The member's kept events that occurred at `since` or later, in the order of (occurred_at, id); at most MAX_PAGE."""
+        ...
+
+    def journeys(self, statuses: Collection[JourneyStatus]) -> list[Journey]:
+        """Heads in one of `statuses`, by id."""
+        ...
+
+    def journeys_to_end(self, until: datetime) -> list[Stored[Journey]]:
+        """ONGOING and PAUSED heads whose schedule_end_at is at `until` or before."""
+        ...
+
+    def live_progress(self, journey_id: str, *, parked: bool, after: str | None = None) -> list[Stored[Progress]]:
+        """Progress of the journey that is READY, RUNNING or WAITING, parked or not, by id beyond `after`; at most MAX_PAGE."""
+        ...
+
+    def parked_effects(self, journey_id: str) -> list[Stored[Effect]]:
+        """Effects of the journey that are parked; at most MAX_PAGE."""
+        ...
+
+    def rejected(self, *, limit: int = MAX_PAGE) -> list[RejectedEvent]:
+        """Rejected events, newest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to publish: the topic's name as in `infra/functions.json` and the JSON bytes."""
+
+    topic: str
+    data: bytes
+
+
+class Publisher(Protocol):
+    """Pub/Sub topics."""
+
+    def publish_many(self, messages: Sequence[Outgoing]) -> list[bool]:
+        """Publish and wait until the service has taken them; for each whether it did."""
+        ...
+
+
+class Clock(Protocol):
+    """The time."""
+
+    def now(self) -> datetime:
+        """The moment, aware, UTC."""
+        ...
+
+
+class Tokens(Protocol):
+    """A source of randomness for the tokens of writes."""
+
+    def token(self) -> str:
+        """A text that no other write has."""
+        ...
+
+
+class Channel(Protocol):
+    """A way to the member, or to another system."""
+
+    idempotent: bool
+    """Whether the provider honours the idempotency key, so that an uncertain delivery may be repeated."""
+    resend_when_uncertain: bool
+    """For one that does not: `on_uncertain: resend`."""
+    retry: RetryPolicy
+
+    def deliver(self, effect: Effect, message: JsonValue, *, url: str | None = None) -> Delivery:
+        """Deliver once, the effect's id as idempotency key. Never raises for what the provider says or fails to say."""
+        ...
+
+
+Channels: TypeAlias = Mapping[str, Channel]

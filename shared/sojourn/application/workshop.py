@@ -1,0 +1,84 @@
+"""The workshop that every use case works in: the ports, the limits, and the two ways to write that survive unclear answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from sojourn.application.catalog import Catalog
+from sojourn.application.ports import Channels, Clock, Commit, CommitResult, Create, Outgoing, Publisher, R, Store, Tokens
+from sojourn.domain.effect import Effect
+from sojourn.domain.engine import MAX_NODES_PER_HOP
+from sojourn.domain.ids import shard_of
+from sojourn.domain.progress import Progress
+
+MAX_ROUNDS = 8
+"""Times a use case takes up an item again within one call: lost compare-and-sets, second looks, duplicates in one batch."""
+DEFAULT_SHARDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a deployment may set."""
+
+    max_nodes_per_hop: int = MAX_NODES_PER_HOP
+    shards: int = DEFAULT_SHARDS
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Everything that a use case needs, composed once per process."""
+
+    store: Store
+    publisher: Publisher
+    clock: Clock
+    tokens: Tokens
+    channels: Channels
+    limits: Limits = Limits()
+    catalog: Catalog = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "catalog", Catalog(self.store, self.clock))
+
+    def now(self) -> datetime:
+        """The clock's time."""
+        return self.clock.now()
+
+    def stamp_progress(self, progress: Progress, *, rev: int) -> Progress:
+        """Ready to write: its revision, a token of its own, and its shard while a sweep must find it."""
+        return replace(progress, rev=rev, token=self.tokens.token(), shard=self._shard(progress))
+
+    def stamp_effect(self, effect: Effect, *, rev: int) -> Effect:
+        """The same for an effect."""
+        return replace(effect, rev=rev, token=self.tokens.token(), shard=self._shard(effect))
+
+    def _shard(self, record: Progress | Effect) -> int | None:
+        return shard_of(record.id, self.limits.shards) if record.sweep_at is not None else None
+
+    def commit_many(self, commits: Sequence[Commit]) -> list[CommitResult]:
+        """Commit, and tell own writes from others'. APPLIED: it is there. CONFLICT: somebody was faster. UNKNOWN: try again.
+
+        The client repeats a commit whose answer was lost, so an own write may come back as refused: the random token on the
+        document says whose it was (gcp-facts, finding 2). The first write of a commit stands for all, they are atomic.
+        """
+        results = self.store.commit_many(commits) if commits else []
+        for index, (commit, result) in enumerate(zip(commits, results, strict=True)):
+            if result is not CommitResult.APPLIED and self._is_own(commit):
+                results[index] = CommitResult.APPLIED
+        return results
+
+    def _is_own(self, commit: Commit) -> bool:
+        """A newer write may already lie over an own one: then `rev` is beyond ours, and only that one's author knows."""
+        record = commit[0].record
+        found = self.store.get_many(type(record), [record.id])[0]  # type: ignore[type-var]  # one of the kinds, whichever
+        return found is not None and found.value.token == record.token
+
+    def create_many(self, records: Sequence[R]) -> list[bool]:
+        """Create what may be there already; for each whether it is there now, whoever wrote it."""
+        results = self.commit_many([(Create(record),) for record in records])
+        return [result is not CommitResult.UNKNOWN for result in results]
+
+    def publish_many(self, messages: Sequence[Outgoing]) -> list[bool]:
+        """Publish; for each whether the service took it."""
+        return self.publisher.publish_many(messages) if messages else []

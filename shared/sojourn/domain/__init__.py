@@ -1,0 +1,1 @@
+"""The journey engine: pure values and functions. No clock, no I/O, no vendor, no randomness."""

@@ -1,0 +1,173 @@
+"""The engine: `advance`, one pure function from facts to a transition.
+
+::
+
+    (definition, progress, stimulus, member, now)  ──advance──▶  Transition(progress, effects)
+
+A stimulus first moves the member off the node where they wait; then the walk runs node after node in memory, until a wait, the
+end, or `max_nodes`. It reads no clock and throws no dice: splits are hashed, so a retry takes the same branch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import assert_never
+
+from sojourn.domain.definition import Definition, EventMatch, WaitForEvent, branch_names
+from sojourn.domain.effect import Effect
+from sojourn.domain.event import Event
+from sojourn.domain.expression import compile_expression
+from sojourn.domain.member import Member
+from sojourn.domain.progress import GoalReached, Progress, Status
+from sojourn.domain.stimulus import Cancel, Due, EffectFinished, EventReceived, Resume, Stimulus
+from sojourn.domain.walk import MAX_NODES_PER_HOP, Walk
+
+__all__ = ["MAX_NODES_PER_HOP", "Transition", "advance", "advance_all"]
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """What a hop comes to: the progress to commit (`rev` and `token` still those of the last write) and its effects."""
+
+    progress: Progress
+    effects: tuple[Effect, ...] = ()
+
+
+def advance(
+    definition: Definition,
+    progress: Progress,
+    stimulus: Stimulus,
+    *,
+    member: Member | None,
+    now: datetime,
+    max_nodes: int = MAX_NODES_PER_HOP,
+) -> Transition:
+    """React to one stimulus. The same progress object comes back where it changes nothing; never raises on what members do."""
+    return advance_all(definition, progress, (stimulus,), member=member, now=now, max_nodes=max_nodes)
+
+
+def advance_all(
+    definition: Definition,
+    progress: Progress,
+    stimuli: Iterable[Stimulus],
+    *,
+    member: Member | None,
+    now: datetime,
+    max_nodes: int = MAX_NODES_PER_HOP,
+) -> Transition:
+    """React to several stimuli in order, as one hop: one limit on nodes, one write."""
+    walk = Walk(definition, progress, member, now, max_nodes)
+    for stimulus in stimuli:
+        _react(walk, stimulus)
+    if not walk.changed:
+        return Transition(progress)
+    return Transition(walk.progress(), tuple(walk.effects))
+
+
+def _react(walk: Walk, stimulus: Stimulus) -> None:
+    match stimulus:
+        case EventReceived(event):
+            _receive(walk, event)
+        case _ if walk.status.terminal:
+            return
+        case Cancel(reason):
+            walk.finish(Status.CANCELED, reason)
+        case Resume():
+            if walk.status in (Status.READY, Status.RUNNING):
+                walk.run()
+        case Due(at):
+            _wake(walk, at)
+        case EffectFinished():
+            _finish_await(walk, stimulus)
+        case _:
+            assert_never(stimulus)
+
+
+def _wake(walk: Walk, at: datetime) -> None:
+    """A wait that is over is left by its last path (`timeout` of a wait_for_event); an action that slept runs now."""
+    if walk.status is not Status.WAITING or walk.awaits is not None:
+        return
+    walk.since = max(walk.since, at)
+    node = walk.node
+    if node is None or node.category != "rule":
+        walk.run()
+    else:
+        walk.leave("timeout" if isinstance(node, WaitForEvent) else "due", index=len(branch_names(node)) - 1)
+        walk.run()
+
+
+def _finish_await(walk: Walk, finished: EffectFinished) -> None:
+    if walk.awaits != finished.effect_id:
+        return
+    walk.since = walk.now
+    walk.remember({"outcome": finished.outcome, "reason": finished.reason, "result": finished.result})
+    walk.leave(finished.outcome.lower(), reason=finished.reason)
+    walk.run()
+
+
+def _receive(walk: Walk, event: Event) -> None:
+    """Exit events come first, then the goal, then what the node waits for. An event is consumed where it changed something."""
+    if event.id in walk.consumed or event.occurred_at < walk.before.trigger.occurred_at:
+        return
+    _count_goal(walk, event)
+    if walk.status.terminal:
+        return
+    for match in walk.definition.settings.exit_events:
+        if _matches(walk, match, event):
+            walk.consume(event)
+            walk.finish(Status.CANCELED, f"exit event {event.name}")
+            return
+    node = walk.node
+    if walk.status is Status.WAITING and isinstance(node, WaitForEvent) and event.occurred_at >= walk.since:
+        _receive_at(walk, node, event)
+
+
+def _receive_at(walk: Walk, node: WaitForEvent, event: Event) -> None:
+    for index, branch in enumerate(node.settings.branches):
+        if _matches(walk, branch, event):
+            walk.consume(event)
+            walk.since = event.occurred_at
+            walk.remember({"branch": branch.name, "event": event.name, "data": dict(event.data)})
+            walk.leave(branch.name, index=index, reason=f"event {event.name}")
+            walk.run()
+            return
+    restart = node.settings.restart
+    if restart is not None and _matches(walk, restart, event):
+        walk.consume(event)
+        walk.schedule_at = walk.now + node.settings.timeout
+        walk.step("restarted", f"event {event.name}")
+
+
+def _count_goal(walk: Walk, event: Event) -> None:
+    goal = walk.definition.settings.goal
+    if goal is None or walk.goal is not None or event.occurred_at > walk.before.trigger.occurred_at + goal.window:
+        return
+    if not _matches(walk, goal, event):
+        return
+    revenue = None
+    if goal.revenue is not None:
+        value = compile_expression(goal.revenue).evaluate(walk.variables(event)).value
+        revenue = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    walk.consume(event)
+    walk.goal = GoalReached(event.id, event.occurred_at, revenue)
+    walk.step("goal", f"event {event.name}")
+    if goal.exit and not walk.status.terminal:
+        walk.finish(Status.CANCELED, f"goal {event.name}")
+
+
+def _matches(walk: Walk, match: EventMatch, event: Event) -> bool:
+    if match.event != event.name:
+        return False
+    return match.filter is None or walk.condition(match.filter, event)
+
+
+def parked(progress: Progress, *, now: datetime) -> Progress:
+    """The progress on a paused journey: nothing sweeps it until the journey is resumed. `rev` stays, a park is no hop."""
+    return replace(progress, parked=True, sweep_at=None, updated_at=now)
+
+
+def unparked(progress: Progress, *, now: datetime) -> Progress:
+    """The progress on a resumed journey: the sweep takes it up at once."""
+    return replace(progress, parked=False, sweep_at=now, sweep_count=0, updated_at=now)

@@ -1,0 +1,198 @@
+"""The event: what a log entry of ours says happened to a member. Parsing keeps what Google adds and refuses what is wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
+
+from sojourn.domain.errors import EventRejected
+from sojourn.domain.ids import derived_id, member_key
+
+JsonObject: TypeAlias = Mapping[str, JsonValue]
+
+SCHEMA_VERSION = 1
+MAX_ENTRY_BYTES = 256 * 1024
+"""The size limit of a LogEntry (https://cloud.google.com/logging/quotas)."""
+MAX_DATA_DEPTH = 16
+"""Levels of nesting in `data`; Firestore itself takes 20 in a document."""
+MAX_FUTURE = timedelta(minutes=10)
+"""How far a producer's clock may be ahead."""
+MAX_EMIT_DEPTH = 8
+"""Events that a journey emits may start journeys that emit events; after this many in a row it is a loop."""
+
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+EventName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:\-]*$")]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a member, at `occurred_at` by the producer's clock. `data` is what the producer logged."""
+
+    id: str
+    name: str
+    bot_id: str
+    member_id: str
+    occurred_at: datetime
+    data: JsonObject
+    depth: int = 0
+
+    @property
+    def member_key(self) -> str:
+        """The id of the member's document."""
+        return member_key(self.bot_id, self.member_id)
+
+    def variables(self) -> dict[str, object]:
+        """What expressions see as `event` and `trigger`."""
+        return {"id": self.id, "name": self.name, "occurred_at": self.occurred_at, "data": self.data}
+
+
+class _Metadata(BaseModel):
+    """`support_journey` decides, the rest describes; producers may add keys of their own."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+    support_journey: Literal[True]
+    event_id: Identifier | None = None
+    schema_version: Literal[1] = 1
+    occurred_at: Annotated[AwareDatetime, Field(strict=False)] | None = None
+    depth: Annotated[int, Field(ge=0)] = 0
+
+
+class _Subject(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+    bot_id: Identifier
+    member_id: Identifier
+
+
+class _Payload(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+    event: EventName
+    metadata: _Metadata
+    data: _Subject
+
+
+class _LogEntry(BaseModel):
+    """The fields of Cloud Logging's LogEntry that the engine reads (https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry)."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+    logName: str = ""
+    insertId: str = ""
+    timestamp: Annotated[AwareDatetime, Field(strict=False)]
+    jsonPayload: _Payload
+
+
+_OBJECT: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
+
+
+def read_log_entry(data: bytes, *, now: datetime) -> Event | None:
+    """The event of a LogEntry as the sink published it; None where the entry is none of ours. Raises EventRejected.
+
+    Only `support_journey: true` makes an entry ours (design, section 9). An entry that cannot be read far enough to tell is
+    treated as ours, so that nothing of ours is ever dropped unseen.
+    """
+    if len(data) > MAX_ENTRY_BYTES:
+        raise EventRejected("oversized", f"entry: {len(data):,} bytes; at most {MAX_ENTRY_BYTES:,}")
+    entry = _load(data)
+    payload = entry.get("jsonPayload")
+    metadata = payload.get("metadata") if isinstance(payload, dict) else None
+    if not isinstance(metadata, dict) or metadata.get("support_journey") is not True:
+        return None
+    version = metadata.get("schema_version", SCHEMA_VERSION)
+    if version != SCHEMA_VERSION or isinstance(version, bool):
+        raise EventRejected("unknown_version", f"metadata.schema_version: {version!r:.40}; this engine reads {SCHEMA_VERSION}")
+    try:
+        parsed = _LogEntry.model_validate(entry)
+    except ValidationError as error:
+        raise EventRejected("malformed", first_fault(error)) from error
+    assert isinstance(payload, dict)
+    body = payload["data"]
+    assert isinstance(body, dict)
+    return _event(parsed, body, now=now)
+
+
+def _load(data: bytes) -> dict[str, JsonValue]:
+    try:
+        return _OBJECT.validate_python(json.loads(data, parse_constant=_no_constant))
+    except RecursionError as error:
+        raise EventRejected("too_deep", f"entry: nested deeper than {MAX_DATA_DEPTH} levels") from error
+    except ValidationError as error:
+        raise EventRejected("malformed", "entry: not a JSON object") from error
+    except ValueError as error:
+        raise EventRejected("malformed", f"entry: not JSON ({error})"[:300]) from error
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def _event(entry: _LogEntry, body: dict[str, JsonValue], *, now: datetime) -> Event:
+    payload, metadata = entry.jsonPayload, entry.jsonPayload.metadata
+    if depth_of(body) > MAX_DATA_DEPTH:
+        raise EventRejected("too_deep", f"data: nested deeper than {MAX_DATA_DEPTH} levels")
+    if metadata.depth > MAX_EMIT_DEPTH:
+        raise EventRejected("loop", f"metadata.depth: {metadata.depth}; journeys emitted {MAX_EMIT_DEPTH} events in a row")
+    occurred_at = (metadata.occurred_at or entry.timestamp).astimezone(UTC)
+    if occurred_at > now + MAX_FUTURE:
+        raise EventRejected(
+            "future", f"timestamp: {occurred_at.isoformat()} is more than {MAX_FUTURE} ahead of {now.isoformat()}"
+        )
+    if metadata.event_id is None and not entry.insertId:
+        raise EventRejected("malformed", "metadata.event_id: missing, and the entry has no insertId to take its place")
+    return Event(
+        id=metadata.event_id or derived_id("event", entry.logName, entry.timestamp.isoformat(), entry.insertId),
+        name=payload.event,
+        bot_id=payload.data.bot_id,
+        member_id=payload.data.member_id,
+        occurred_at=occurred_at,
+        data=body,
+        depth=metadata.depth,
+    )
+
+
+def depth_of(value: JsonValue) -> int:
+    """Levels of nesting: 0 for a scalar. Walks with a list, so that no depth can exhaust the stack."""
+    deepest, open_values = 0, [(value, 0)]
+    while open_values:
+        item, depth = open_values.pop()
+        deepest = max(deepest, depth)
+        children = item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+        open_values.extend((child, depth + 1) for child in children)
+    return deepest
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first fault of a pydantic error as one line: the field, what is wrong, the value."""
+    fault = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in fault["loc"])
+    value = "" if fault["type"] == "missing" else f", not {fault['input']!r:.80}"
+    return f"{place}: {fault['msg']}{value}"
+
+
+def write_log_entry(event: Event) -> bytes:
+    """The LogEntry that `read_log_entry` reads back: how the engine itself publishes an event that a journey emits."""
+    metadata = {"support_journey": True, "event_id": event.id, "schema_version": SCHEMA_VERSION, "depth": event.depth}
+    data = {**event.data, "bot_id": event.bot_id, "member_id": event.member_id}
+    payload = {"message": f"{event.name} emitted", "event": event.name, "metadata": metadata, "data": data}
+    return json.dumps({"timestamp": event.occurred_at.isoformat(), "jsonPayload": payload}).encode()
+
+
+def emitted_by(event: Event, *, identifier: str, name: str, data: JsonObject, now: datetime) -> Event:
+    """The event that a passage started by `event` emits: same member, one deeper."""
+    return replace(event, id=identifier, name=name, data=data, occurred_at=now, depth=event.depth + 1)

@@ -1,0 +1,48 @@
+"""Identifiers: hashes of what they stand for, so that making the same thing twice finds the first one.
+
+Sequential ids would also make one Firestore key range hot (Google's best practices), hashes spread.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import zlib
+
+ID_LENGTH = 26
+"""Characters of an id: 130 bits of a sha256 in lower-case base32."""
+
+
+def derived_id(*parts: str | int) -> str:
+    """The id of what `parts` name. Each part is prefixed with its length, so that ("ab", "c") and ("a", "bc") differ."""
+    digest = hashlib.sha256()
+    for part in parts:
+        encoded = str(part).encode("utf-8", "surrogatepass")
+        digest.update(b"%d:" % len(encoded) + encoded)
+    return base64.b32encode(digest.digest()).decode("ascii")[:ID_LENGTH].lower()
+
+
+def member_key(bot_id: str, member_id: str) -> str:
+    """The id of a member: `member_id` is unique only within its bot."""
+    return derived_id("member", bot_id, member_id)
+
+
+def progress_id(bot_id: str, journey_id: str, member_id: str, entry_key: str) -> str:
+    """The id of one passage of a member through a journey (design, section 4): entering twice is creating it twice."""
+    return derived_id("progress", bot_id, journey_id, member_id, entry_key)
+
+
+def effect_id(progress_id: str, node_id: str, visit: int, slot: int = 0) -> str:
+    """The id of an effect, and its idempotency key. `visit` lets a loop send again; `slot` numbers the effects of one visit."""
+    return derived_id("effect", progress_id, node_id, visit, slot)
+
+
+def fraction(*parts: str | int) -> float:
+    """A number in [0, 1) that depends on `parts` alone: the dice of splits and jitter, the same on every retry."""
+    digest = hashlib.sha256("\x1f".join(str(part) for part in parts).encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:6], "big") / (1 << 48)
+
+
+def shard_of(identifier: str, shards: int) -> int:
+    """The shard in [0, shards) that sweeps `identifier`."""
+    return zlib.crc32(identifier.encode("utf-8")) % shards

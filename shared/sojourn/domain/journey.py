@@ -1,0 +1,111 @@
+"""The journey head: status, the published version, what its versions listen for. And the other documents beside progress."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sojourn.domain.event import Event
+from sojourn.domain.ids import derived_id, member_key
+
+MEMBER_EVENT_RETENTION = timedelta(days=35)
+REJECTED_RETENTION = timedelta(days=30)
+
+
+class JourneyStatus(StrEnum):
+    """DRAFT -publish-> ONGOING <-pause/resume-> PAUSED; both -end-> ENDED."""
+
+    DRAFT = "DRAFT"
+    ONGOING = "ONGOING"
+    PAUSED = "PAUSED"
+    ENDED = "ENDED"
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """`journeys/{id}`. `listens` joins the events of all published versions: members on old versions still wait for theirs."""
+
+    id: str
+    bot_id: str
+    name: str
+    status: JourneyStatus
+    version: int | None
+    created_at: datetime
+    updated_at: datetime
+    listens: tuple[str, ...] = ()
+    schedule_end_at: datetime | None = None
+    end_reason: str | None = None
+    rev: int = 1
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JourneyVersion:
+    """`journeys/{id}/versions/{n}`: one published definition as JSON text, never changed."""
+
+    journey_id: str
+    version: int
+    definition: str
+    published_at: datetime
+    rev: int = 1
+    token: str = ""
+
+    @property
+    def id(self) -> str:
+        """The id that the store knows it by."""
+        return version_id(self.journey_id, self.version)
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """`entries/{hash(journey_id, member_id)}`: how often a member entered, where the repeat rule needs a count."""
+
+    id: str
+    journey_id: str
+    member_key: str
+    count: int
+    last_progress_id: str
+    updated_at: datetime
+    rev: int = 1
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberEvent:
+    """`member_events/{id}`: a recent event that some journey listens for. Written once, before listeners are looked for."""
+
+    event: Event
+    created_at: datetime
+    expire_at: datetime
+    token: str = ""
+    rev: int = 1
+
+    @property
+    def id(self) -> str:
+        """The same event of the same member is one document."""
+        return derived_id("member_event", self.event.member_key, self.event.id)
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedEvent:
+    """`rejected_events/{id}`: a log entry of ours that could not be taken, whole, with the reason."""
+
+    id: str
+    reason: str
+    detail: str
+    data: bytes = field(repr=False)
+    created_at: datetime
+    expire_at: datetime
+    token: str = ""
+    rev: int = 1
+
+
+def version_id(journey_id: str, version: int) -> str:
+    """The id of a version: the journey's and the number."""
+    return f"{journey_id}/{version}"
+
+
+def entries_id(journey_id: str, bot_id: str, member_id: str) -> str:
+    """The id of a member's entry count."""
+    return derived_id("entries", journey_id, member_key(bot_id, member_id))

@@ -1,0 +1,117 @@
+"""Progress: one member's one passage through one journey. One document; a hop replaces it by compare-and-set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sojourn.domain.event import Event, JsonObject
+from sojourn.domain.ids import fraction
+
+MAX_TRAIL_STEPS = 50
+MAX_CONSUMED_EVENTS = 50
+READY_GRACE_SECONDS = 60
+"""How long a published message is given before the sweep publishes it again; up to half as much jitter comes on top."""
+RUNNING_GRACE_SECONDS = 300
+AWAIT_CHECK_SECONDS = 600
+"""How often the sweep looks at a member whose node awaits an effect's result."""
+TERMINAL_RETENTION = timedelta(days=90)
+
+
+class Status(StrEnum):
+    """Where a passage is; the last three are terminal."""
+
+    READY = "READY"
+    RUNNING = "RUNNING"
+    WAITING = "WAITING"
+    ENDED = "ENDED"
+    CANCELED = "CANCELED"
+    ERROR = "ERROR"
+
+    @property
+    def terminal(self) -> bool:
+        """Nothing moves it any more by itself."""
+        return self in (Status.ENDED, Status.CANCELED, Status.ERROR)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of the trail: what happened at a node, when by the engine's clock, and why."""
+
+    node_id: str
+    at: datetime
+    outcome: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GoalReached:
+    """The goal event that counted, and its revenue where the goal names a field."""
+
+    event_id: str
+    at: datetime
+    revenue: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`progress/{id}` (design, section 4).
+
+    `since` is the logical time of what put the member where they are: the entry's event, the event that was waited for, the
+    moment a wait was due. Events count for a wait from `since` on, by their own time, however late anything was processed.
+    """
+
+    id: str
+    journey_id: str
+    version: int
+    bot_id: str
+    member_id: str
+    member_key: str
+    entry_key: str
+    status: Status
+    node_id: str | None
+    trigger: Event
+    since: datetime
+    rev: int
+    token: str
+    created_at: datetime
+    updated_at: datetime
+    schedule_at: datetime | None = None
+    end_reason: str | None = None
+    context: Mapping[str, JsonObject] = field(default_factory=dict)
+    listens: tuple[str, ...] = ()
+    visits: Mapping[str, int] = field(default_factory=dict)
+    trail: tuple[Step, ...] = ()
+    consumed: tuple[str, ...] = ()
+    awaits: str | None = None
+    messages: int = 0
+    goal: GoalReached | None = None
+    parked: bool = False
+    shard: int | None = None
+    sweep_at: datetime | None = None
+    sweep_count: int = 0
+    ended_at: datetime | None = None
+    expire_at: datetime | None = None
+
+
+def due_for_sweep(progress: Progress, *, now: datetime) -> datetime | None:
+    """When the sweep must look at a progress that was just written; None: never (design, section 7)."""
+    match progress.status:
+        case Status.READY if progress.schedule_at is None:
+            return now + grace(progress.id, READY_GRACE_SECONDS)
+        case Status.RUNNING:
+            return now + grace(progress.id, RUNNING_GRACE_SECONDS)
+        case Status.WAITING if progress.awaits is not None:
+            check = now + timedelta(seconds=AWAIT_CHECK_SECONDS)
+            return check if progress.schedule_at is None else min(check, progress.schedule_at)
+        case Status.READY | Status.WAITING:
+            return progress.schedule_at
+        case _:
+            return None
+
+
+def grace(identifier: str, seconds: int) -> timedelta:
+    """`seconds` plus up to half as much jitter, so that what was written together is not swept together."""
+    return timedelta(seconds=seconds * (1 + fraction("jitter", identifier) / 2))
