@@ -35,7 +35,9 @@ def parse_line(text: str) -> FunctionLine | None:
 
 def render(line: FunctionLine) -> str:
     """`INFO hop committed status=204 published=journey-runs:2`; Google's own keys and what is empty are left out."""
-    extra = {key: value for key, value in (line.model_extra or {}).items() if not key.startswith("logging.googleapis.com/")}
+    extra = {
+        key: value for key, value in (line.model_extra or {}).items() if not key.startswith("logging.googleapis.com/")
+    }
     fields = {"status": line.status, "published": line.published, "outcomes": line.outcomes, **extra}
     pairs = (f"{key}={_value(value)}" for key, value in fields.items() if value not in (None, "", {}, []))
     return " ".join([line.severity, line.message, *pairs])

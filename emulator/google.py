@@ -72,7 +72,7 @@ def find_emulators(environ: Mapping[str, str] = os.environ) -> EmulatorInstallat
 
 
 def start_firestore(
-    *, say: Callable[[str], None], on_exit: Callable[[int], None], environ: Mapping[str, str] = os.environ
+    *, on_line: Callable[[str], None], on_exit: Callable[[int], None], environ: Mapping[str, str] = os.environ
 ) -> Emulator:
     """Spawn the Firestore emulator, or take the one of FIRESTORE_EMULATOR_HOST; call `await_ready` before use."""
     if running := _running("FIRESTORE_EMULATOR_HOST", environ):
@@ -81,11 +81,11 @@ def start_firestore(
     installation = find_emulators(environ)
     program = ("-cp", str(installation.firestore_jar), FIRESTORE_MAIN_CLASS, f"--websocket_port={websocket_port}")
     command = _command(installation.java, program, port=port)
-    return Emulator("firestore", f"{LOOPBACK}:{port}", ChildProcess(command, on_line=say, on_exit=on_exit))
+    return Emulator("firestore", f"{LOOPBACK}:{port}", ChildProcess(command, on_line=on_line, on_exit=on_exit))
 
 
 def start_pubsub(
-    *, say: Callable[[str], None], on_exit: Callable[[int], None], environ: Mapping[str, str] = os.environ
+    *, on_line: Callable[[str], None], on_exit: Callable[[int], None], environ: Mapping[str, str] = os.environ
 ) -> Emulator:
     """Spawn the Pub/Sub emulator, or take the one of PUBSUB_EMULATOR_HOST; call `await_ready` before use."""
     if running := _running("PUBSUB_EMULATOR_HOST", environ):
@@ -93,7 +93,7 @@ def start_pubsub(
     (port,) = free_ports(1)
     installation = find_emulators(environ)
     command = _command(installation.java, ("-jar", str(installation.pubsub_jar)), port=port)
-    return Emulator("pubsub", f"{LOOPBACK}:{port}", ChildProcess(command, on_line=say, on_exit=on_exit))
+    return Emulator("pubsub", f"{LOOPBACK}:{port}", ChildProcess(command, on_line=on_line, on_exit=on_exit))
 
 
 def _command(java: Path, program: Sequence[str], *, port: int) -> list[str]:

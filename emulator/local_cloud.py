@@ -6,11 +6,13 @@ What each function says on stdout is one log, and is counted, so that a test can
 """
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Lock, Thread
@@ -21,11 +23,12 @@ from emulator.function_log import parse_line, render
 from emulator.function_server import FunctionServer
 from emulator.functions_table import REPOSITORY, FunctionsTable, load_functions_table
 from emulator.google import Emulator, start_firestore, start_pubsub
+from emulator.log_router.entry import LogSource
 from emulator.log_router.filter import compile_filter
-from emulator.log_router.router import LogRouter, LogSource
+from emulator.log_router.router import LogRouter
 from emulator.log_router.sources import LogRouterServer
 from emulator.mailbox import Mailbox
-from emulator.processes import ChildProcess, Supervised, free_ports
+from emulator.processes import LOOPBACK, ChildProcess, Supervised, free_ports
 from emulator.pubsub import Message, Publishable, PubSub
 from emulator.state import FunctionAddress, LocalState, owned, write_state
 from emulator.traffic import Traffic
@@ -35,6 +38,8 @@ TICK_TOPIC = "journey-sweeps"
 TICK_SECONDS = 60.0
 SINK_FILTER = REPOSITORY / "infra" / "journey_sink.filter"
 LOCAL_SERVICE = "local"
+# The emulators chat about every connection; their last lines are shown in any case if they do not start.
+NOTEWORTHY = re.compile(r"WARN|SEVERE|ERROR|Exception|OutOfMemory")
 
 Say = Callable[[str, str], None]
 
@@ -58,17 +63,16 @@ class LocalCloud:
     `say(source, text)` is called for every line of the one log, from many threads. Whatever fails is a LocalCloudError.
     """
 
-    mailbox: Mailbox  # from `start` on, as are `addresses`
-    addresses: LocalState
+    mailbox: Mailbox  # from `start` on, as are the addresses
 
     def __init__(self, settings: LocalCloudSettings | None = None, *, say: Say) -> None:
-        self._settings = settings or LocalCloudSettings()
+        self.settings = settings or LocalCloudSettings()
         self._say_to = say
         self._stack = ExitStack()
         self._functions: dict[str, tuple[FunctionServer, Supervised]] = {}
-        self._state_lock = Lock()
+        self._is_ready, self._state_lock = False, Lock()
         self._stop_requests: SimpleQueue[str | None] = SimpleQueue()
-        self.traffic = Traffic(self._settings.table, copies=self._settings.copies)
+        self.traffic = Traffic(self.settings.table, copies=self.settings.copies)
 
     def __enter__(self) -> Self:
         self.start()
@@ -76,6 +80,22 @@ class LocalCloud:
 
     def __exit__(self, *exc_info: object) -> None:
         self.stop()
+
+    @property
+    def addresses(self) -> LocalState:
+        """Where everything answers now; a restarted function has another pid."""
+        firestore, pubsub = self._emulators
+        return LocalState(
+            project=self.settings.project,
+            firestore_emulator_host=firestore.host,
+            pubsub_emulator_host=pubsub.host,
+            log_router_url=self._router.url,
+            mailbox_url=self.mailbox.url,
+            functions={
+                name: FunctionAddress(url=server.url, pid=supervised.child.pid)
+                for name, (server, supervised) in self._functions.items()
+            },
+        )
 
     def start(self) -> None:
         """Return when everything answers; leave nothing behind if something does not."""
@@ -113,19 +133,21 @@ class LocalCloud:
 
     def _start(self) -> None:
         """Everything boots at the same time; only then is it waited for."""
-        settings, own = self._settings, self._stack.enter_context
+        settings, own = self.settings, self._stack.enter_context
         own(owned(settings.state_dir))
-        firestore, pubsub = self._start_emulators()
+        self._emulators = firestore, pubsub = self._start_emulators()
         self.mailbox = own(Mailbox())
-        self._start_functions(self._environment(firestore=firestore.host, pubsub=pubsub.host))
+        self._start_functions(self._environment())
         for emulator in (firestore, pubsub):
             emulator.await_ready()
         self._pubsub = own(PubSub(pubsub.host, project=settings.project))
-        router = own(LogRouterServer(self._log_router()))
+        self._router = own(LogRouterServer(self._log_router()))
         for server, supervised in self._functions.values():
             server.await_ready(supervised.child)
-        self._pubsub.create(settings.table, endpoints=self._endpoints(), copies=settings.copies)
-        self._write_state(firestore=firestore.host, pubsub=pubsub.host, log_router_url=router.url)
+        endpoints = {name: server.url for name, (server, _) in self._functions.items()}
+        self._pubsub.create(settings.table, endpoints=endpoints, copies=settings.copies)
+        self._is_ready = True
+        self._write_state()
         if settings.ticking:
             self._start_ticking()
 
@@ -134,7 +156,7 @@ class LocalCloud:
         self._stack.callback(_stop_all, children)
         emulators = []
         for name, start in (("firestore", start_firestore), ("pubsub", start_pubsub)):
-            emulator = start(say=partial(self._say, name), on_exit=partial(self._emulator_ended, name))
+            emulator = start(on_line=partial(self._hear_emulator, name), on_exit=partial(self._emulator_ended, name))
             children += [emulator.child] if emulator.child else []
             emulators.append(emulator)
         firestore, pubsub = emulators
@@ -144,17 +166,99 @@ class LocalCloud:
         runtime_dirs = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="sojourn-")))
         started: list[Supervised] = []
         self._stack.callback(_stop_all, started)
-        table = self._settings.table.functions
+        table = self.settings.table.functions
         for (name, function), port in zip(table.items(), free_ports(len(table)), strict=True):
-            # gunicorn puts a control socket into this directory: four servers would fight over the one in $HOME.
+            # gunicorn puts a control socket into this directory: all servers would fight over the one in $HOME.
             (runtime_dirs / name).mkdir()
             server = FunctionServer(
                 name=name,
                 entry_point=function.entry_point,
-                source=self._settings.source_dir / name / "main.py",
+                source=self.settings.source_dir / name / "main.py",
                 port=port,
                 environment={**environment, "XDG_RUNTIME_DIR": str(runtime_dirs / name)},
             )
-            supervised = Supervised(partial(self._spawn, server), say=partial(self._say, name))
+            say = partial(self._say, name)
+            supervised = Supervised(partial(self._spawn, server), say=say, on_start=self._write_state)
             started.append(supervised)
             self._functions[name] = server, supervised
+
+    def _spawn(self, server: FunctionServer, on_exit: Callable[[int], None]) -> ChildProcess:
+        return server.spawn(on_line=partial(self._hear, server.name), on_exit=on_exit)
+
+    def _environment(self) -> dict[str, str]:
+        firestore, pubsub = self._emulators
+        inherited = os.environ
+        return {
+            **inherited,
+            "PYTHONPATH": _joined(os.pathsep, str(REPOSITORY / "shared"), inherited.get("PYTHONPATH")),
+            "PYTHONUNBUFFERED": "1",
+            "GUNICORN_LOG_LEVEL": "error",
+            "no_proxy": _joined(",", LOOPBACK, inherited.get("no_proxy")),
+            "GOOGLE_CLOUD_PROJECT": self.settings.project,
+            "FIRESTORE_EMULATOR_HOST": firestore.host,
+            "PUBSUB_EMULATOR_HOST": pubsub.host,
+            "SOJOURN_BACKEND": "google",
+            "SOJOURN_MAILBOX_URL": self.mailbox.url,
+            **self.settings.environment,
+        }
+
+    def _log_router(self) -> LogRouter:
+        return LogRouter(
+            compile_filter(SINK_FILTER.read_text()),
+            source=LogSource(self.settings.project, LOCAL_SERVICE),
+            publish=partial(self.publish, EVENTS_TOPIC),
+            now=_now,
+        )
+
+    def _start_ticking(self) -> None:
+        stopping = Event()
+        thread = Thread(target=self._tick_every_minute, args=(stopping,), daemon=True)
+        thread.start()
+        self._stack.callback(thread.join)
+        self._stack.callback(stopping.set)
+
+    def _tick_every_minute(self, stopping: Event) -> None:
+        while not stopping.wait(TICK_SECONDS):
+            try:
+                self.tick()
+            except PubSubFailed as error:
+                self._say("tick", str(error))
+
+    def _hear(self, function: str, text: str) -> None:
+        line = parse_line(text)
+        self._say(function, render(line) if line else text)
+        if line:
+            self.traffic.record(function, line)
+
+    def _hear_emulator(self, name: str, text: str) -> None:
+        if NOTEWORTHY.search(text):
+            self._say(name, text)
+
+    def _emulator_ended(self, name: str, code: int) -> None:
+        reason = f"the {name} emulator ended with exit code {code}; what was in it is lost"
+        self._say(name, reason)
+        self._stop_requests.put(reason)
+
+    def _write_state(self) -> None:
+        with self._state_lock:
+            if self._is_ready:
+                write_state(self.settings.state_dir, self.addresses)
+
+    def _say(self, source: str, text: str) -> None:
+        self._say_to(source, f"{_now().astimezone():%H:%M:%S} {text}")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _joined(separator: str, ours: str, inherited: str | None) -> str:
+    return f"{ours}{separator}{inherited}" if inherited else ours
+
+
+def _stop_all(processes: Sequence[ChildProcess] | Sequence[Supervised]) -> None:
+    """All at the same time: each may take its whole grace."""
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.stop()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
+from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue, ValidationError
@@ -65,7 +66,7 @@ class StoredMessage:
 
 
 class Mailbox:
-    """The messages and the server that takes them; `start` before use, `stop` gives the port back."""
+    """The messages and the server that takes them, between `start` and `stop` or inside a `with`."""
 
     def __init__(self, *, port: int = 0) -> None:
         """A free port if none is asked for."""
@@ -101,6 +102,13 @@ class Mailbox:
             self._server.shutdown()
             self._thread.join()
         self._server.server_close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
 
     def put(self, key: str, letter: Letter) -> StoredMessage:
         """Store under the key, or count a repeat: the first letter stays, whatever the repeat says."""

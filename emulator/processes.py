@@ -132,9 +132,15 @@ class ChildProcess:
 class Supervised:
     """A process that is started again when it ends by itself, after a pause that grows while it keeps ending."""
 
-    def __init__(self, start: Callable[[Callable[[int], None]], ChildProcess], *, say: Callable[[str], None]) -> None:
-        """`start` makes the child with the `on_exit` it is given; it is called now and at every restart."""
-        self._start, self._say = start, say
+    def __init__(
+        self,
+        start: Callable[[Callable[[int], None]], ChildProcess],
+        *,
+        say: Callable[[str], None],
+        on_start: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`start` makes the child with the `on_exit` it is given, now and at every restart; `on_start` follows it."""
+        self._start, self._say, self._on_start = start, say, on_start
         self._stopping, self._lock = Event(), Lock()
         self._pause_seconds = FIRST_RESTART_PAUSE_SECONDS
         self._spawn()
@@ -160,6 +166,7 @@ class Supervised:
             if not self._stopping.is_set():
                 self._started_at = time.monotonic()
                 self._child = self._start(self._ended)
+                self._on_start()
 
     def _ended(self, code: int) -> None:
         steady = time.monotonic() - self._started_at > STEADY_SECONDS

@@ -9,14 +9,14 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, cast
 
 from pydantic import JsonValue
 
 from sojourn.application.ports import MAX_PAGE, Commit, CommitResult, Create, Outgoing, R, Record, S, Stored
-from sojourn.domain.effect import Delivery, Effect, EffectStatus, RetryPolicy
+from sojourn.domain.effect import Delivery, Effect, RetryPolicy
 from sojourn.domain.journey import Journey, JourneyStatus, MemberEvent, RejectedEvent
 from sojourn.domain.progress import Progress
 
@@ -63,10 +63,10 @@ class MemoryStore:
         elif isinstance(record, MemberEvent):
             self._by_member[MemberEvent, record.event.member_key].add(record.id)
 
-    def all(self, kind: type[R]) -> list[R]:
-        """Every document of a kind, by id: for reports of the demo and for tests, not part of the port."""
+    def scan(self, kind: type[R]) -> Iterator[R]:
         with self._lock:
-            return [cast(R, stored.value) for _, stored in sorted(self._documents[kind].items())]
+            found = [cast(R, stored.value) for stored in self._documents[kind].values()]
+        return iter(found)
 
     def due(
         self, kind: type[S], shard: int, *, since: datetime | None, until: datetime, after: Stored[S] | None = None
@@ -93,7 +93,7 @@ class MemoryStore:
             ids = self._by_member.get((MemberEvent, member_key), ())
             events: list[MemberEvent] = [self._documents[MemberEvent][identifier].value for identifier in ids]
         kept = [kept for kept in events if kept.event.occurred_at >= since]
-        return sorted(kept, key=lambda kept: (kept.event.occurred_at, kept.event.id))[:MAX_PAGE]
+        return sorted(kept, key=lambda kept: (kept.event.occurred_at, kept.event.id))[-MAX_PAGE:]
 
     def journeys(self, statuses: Collection[JourneyStatus]) -> list[Journey]:
         return sorted((s.value for s in self._query(Journey, lambda j: j.status in statuses)), key=lambda journey: journey.id)

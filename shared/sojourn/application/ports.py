@@ -6,7 +6,7 @@ all is `sojourn.domain.errors.Unavailable`; nothing else is raised.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -56,11 +56,15 @@ Commit: TypeAlias = tuple[Write, ...]
 
 
 class CommitResult(Enum):
-    """What became of a commit. After CONFLICT and UNKNOWN the token on the document tells an own write from another's."""
+    """What became of a commit. After CONFLICT and UNKNOWN the token on the document tells an own write from another's.
+
+    REFUSED: the store never takes it, such as a document that is too large; another try changes nothing.
+    """
 
     APPLIED = "applied"
     CONFLICT = "conflict"
     UNKNOWN = "unknown"
+    REFUSED = "refused"
 
 
 class Store(Protocol):
@@ -89,7 +93,7 @@ class Store(Protocol):
         ...
 
     def member_events(self, member_key: str, *, since: datetime) -> list[MemberEvent]:
-        """The member's kept events that occurred at `since` or later, in the order of (occurred_at, id); at most MAX_PAGE."""
+        """The member's kept events that occurred at `since` or later, by (occurred_at, id): the newest MAX_PAGE of them."""
         ...
 
     def journeys(self, statuses: Collection[JourneyStatus]) -> list[Journey]:
@@ -106,6 +110,10 @@ class Store(Protocol):
 
     def parked_effects(self, journey_id: str) -> list[Stored[Effect]]:
         """Effects of the journey that are parked; at most MAX_PAGE."""
+        ...
+
+    def scan(self, kind: type[R]) -> Iterator[R]:
+        """Every document of a kind, in no order: for reports and inspections, a read each."""
         ...
 
     def rejected(self, *, limit: int = MAX_PAGE) -> list[RejectedEvent]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sojourn.application.catalog import Catalog
@@ -26,7 +26,7 @@ class Limits:
     shards: int = DEFAULT_SHARDS
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Workshop:
     """Everything that a use case needs, composed once per process."""
 
@@ -35,11 +35,8 @@ class Workshop:
     clock: Clock
     tokens: Tokens
     channels: Channels
+    catalog: Catalog
     limits: Limits = Limits()
-    catalog: Catalog = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "catalog", Catalog(self.store, self.clock))
 
     def now(self) -> datetime:
         """The clock's time."""
@@ -69,7 +66,7 @@ class Workshop:
         return results
 
     def _is_own(self, commit: Commit) -> bool:
-        """A newer write may already lie over an own one: then `rev` is beyond ours, and only that one's author knows."""
+        """A newer write may lie over an own one by now: then this says no, and the sweep publishes what we would have."""
         record = commit[0].record
         found = self.store.get_many(type(record), [record.id])[0]  # type: ignore[type-var]  # one of the kinds, whichever
         return found is not None and found.value.token == record.token

@@ -20,7 +20,7 @@ from sojourn.domain.effect import Effect
 from sojourn.domain.event import Event
 from sojourn.domain.expression import compile_expression
 from sojourn.domain.member import Member
-from sojourn.domain.progress import GoalReached, Progress, Status
+from sojourn.domain.progress import READY_GRACE_SECONDS, GoalReached, Progress, Status, grace
 from sojourn.domain.stimulus import Cancel, Due, EffectFinished, EventReceived, Resume, Stimulus
 from sojourn.domain.walk import MAX_NODES_PER_HOP, Walk
 
@@ -151,7 +151,7 @@ def _count_goal(walk: Walk, event: Event) -> None:
         value = compile_expression(goal.revenue).evaluate(walk.variables(event)).value
         revenue = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
     walk.consume(event)
-    walk.goal = GoalReached(event.id, event.occurred_at, revenue)
+    walk.reach(GoalReached(event.id, event.occurred_at, revenue))
     walk.step("goal", f"event {event.name}")
     if goal.exit and not walk.status.terminal:
         walk.finish(Status.CANCELED, f"goal {event.name}")
@@ -169,5 +169,7 @@ def parked(progress: Progress, *, now: datetime) -> Progress:
 
 
 def unparked(progress: Progress, *, now: datetime) -> Progress:
-    """The progress on a resumed journey: the sweep takes it up at once."""
-    return replace(progress, parked=False, sweep_at=now, sweep_count=0, updated_at=now)
+    """The progress on a resumed journey: it is published at once, and swept soon in case that is lost."""
+    return replace(
+        progress, parked=False, sweep_at=now + grace(progress.id, READY_GRACE_SECONDS), sweep_count=0, updated_at=now
+    )

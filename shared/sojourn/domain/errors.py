@@ -9,7 +9,8 @@
     │   ├── EventRejected            a log entry of ours that is malformed            -> 204, kept
     │   ├── DefinitionInvalid        a journey definition with faults, all of them    -> exit code 2
     │   └── SettingsInvalid          an environment variable with a wrong value       -> does not start
-    ├── NotFound                     an id that names nothing
+    ├── NotFound                     an id that names nothing                         -> 404
+    ├── NotAllowed                   a change that the present status does not allow  -> 409
     └── Unavailable                  a service did not answer in time; try again      -> 503
 
 What a channel reports about a delivery is a value (`sojourn.domain.effect.Delivery`), not an error: it is an expected outcome.
@@ -66,6 +67,12 @@ class NotFound(SojournError):
     """An id names nothing that is stored."""
 
     code = "not_found"
+
+
+class NotAllowed(SojournError):
+    """The present status does not allow the change; the text names the status and the changes that it allows."""
+
+    code = "not_allowed"
 
 
 class Unavailable(SojournError):

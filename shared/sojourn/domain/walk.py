@@ -34,7 +34,7 @@ from sojourn.domain.event import Event, JsonObject
 from sojourn.domain.expression import compile_expression, render
 from sojourn.domain.ids import effect_id, fraction
 from sojourn.domain.member import Member
-from sojourn.domain.moment import at_local, end_of_sleep, next_local, zone
+from sojourn.domain.moment import at_local, next_local
 from sojourn.domain.progress import (
     MAX_CONSUMED_EVENTS,
     MAX_TRAIL_STEPS,
@@ -44,6 +44,7 @@ from sojourn.domain.progress import (
     Step,
     due_for_sweep,
 )
+from sojourn.domain.sleep import local_zone, sleeps_until
 
 MAX_NODES_PER_HOP = 32
 MAX_VISITS = 1_000
@@ -154,12 +155,21 @@ class Walk:
             return
         self.context, self._variables = context, None
 
+    def reach(self, goal: GoalReached) -> None:
+        """The goal counts once; from now on conditions see `journey.goal_reached`."""
+        self.goal, self._variables = goal, None
+
     # Looking around
 
     def variables(self, event: Event) -> dict[str, object]:
         """What expressions see. `event` is the one that is looked at; in a walk, the one that started the passage."""
         if self._variables is None:
-            journey = {"id": self.before.journey_id, "name": self.definition.name, "version": self.before.version}
+            journey = {
+                "id": self.before.journey_id,
+                "name": self.definition.name,
+                "version": self.before.version,
+                "goal_reached": self.goal is not None,
+            }
             member = self.member.variables() if self.member else {"id": self.before.member_id, "attributes": {}}
             trigger = self.before.trigger.variables()
             self._variables = {
@@ -182,20 +192,16 @@ class Walk:
         return result.value is True
 
     def zone(self) -> ZoneInfo:
-        """The zone of local times here: the member's, where the journey asks for it and it is known; else the journey's."""
-        settings = self.definition.settings
-        name = self.member.timezone if settings.timezone_of == "member" and self.member else None
-        return (zone(name) if name else None) or settings.zone
+        """The zone of local times here."""
+        return local_zone(self.definition.settings, self.member)
 
     def _sleeps(self) -> bool:
-        settings = self.definition.settings
-        if settings.sleep_start_time is None or settings.sleep_end_time is None:
+        window = sleeps_until(self.definition.settings, self.member, self.now)
+        if window is None:
             return False
-        zone = self.zone()
-        end = end_of_sleep(self.now, settings.sleep_start_time, settings.sleep_end_time, zone)
-        if end is not None:
-            self.wait_until(end, "asleep", f"until {end.astimezone(zone):%H:%M} {zone.key}")
-        return end is not None
+        end, tz = window
+        self.wait_until(end, "asleep", f"until {end.astimezone(tz):%H:%M} {tz.key}")
+        return True
 
     # Rules
 

@@ -1,0 +1,14 @@
+"""The minute tick, and its fan-out over groups of shards."""
+
+import functions_framework
+from flask import Request
+
+from sojourn.application.messages import SweepMessage
+from sojourn.application.sweep import sweep as sweep_shards
+from sojourn.runtime.respond import Answer, messages, respond
+
+
+@functions_framework.http
+def sweep(request: Request) -> Answer:
+    """Answer a Pub/Sub push request (`sojourn.runtime.respond` says with what)."""
+    return respond(request, "sweep", messages(SweepMessage, sweep_shards))

@@ -1,0 +1,231 @@
+"""`Store` on Firestore, by the bare requests that its client library makes: batches with an answer for each write.
+
+Single writes go by the hundred into one BatchWrite, where each has its own precondition and its own answer; writes that belong
+together are one atomic Commit. A commit whose answer was lost may be repeated, so that an own write comes back as CONFLICT:
+whoever needs to know looks at the token.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, TypeAlias
+
+import grpc
+from google.api_core.exceptions import (
+    Aborted,
+    AlreadyExists,
+    Cancelled,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    ResourceExhausted,
+    RetryError,
+    ServerError,
+    ServiceUnavailable,
+)
+from google.api_core.retry import Retry, if_exception_type
+from google.cloud.firestore_v1 import types
+from google.cloud.firestore_v1.services.firestore import FirestoreClient
+from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcTransport
+from google.rpc import code_pb2
+
+from sojourn.adapters import firestore_queries as queries
+from sojourn.adapters.firestore_codec import Document, decode, encode, identifier_of, path_of
+from sojourn.application.ports import MAX_PAGE, Commit, CommitResult, R, S, Stored, Update, Write
+from sojourn.domain.effect import Effect
+from sojourn.domain.errors import Unavailable
+from sojourn.domain.journey import Journey, JourneyStatus, MemberEvent, RejectedEvent
+from sojourn.domain.progress import Progress
+
+REQUEST_TIMEOUT_SECONDS = 8.0
+"""For one request with its repeats; several fit into a function's 60 s."""
+MAX_READS = 100
+MAX_WRITES = 100
+MAX_REQUEST_BYTES = 3_500_000
+"""Firestore takes 10 MiB in a request, its emulator 4; a document is at most 1 MiB (https://cloud.google.com/firestore/quotas)."""
+PARALLEL_REQUESTS = 8
+
+_log = logging.getLogger(__name__)
+
+_RETRY = Retry(predicate=if_exception_type(ServiceUnavailable), initial=0.1, maximum=1.0, timeout=REQUEST_TIMEOUT_SECONDS)
+_TRANSIENT = (Aborted, Cancelled, ResourceExhausted, RetryError, ServerError)
+_LOST = (AlreadyExists, FailedPrecondition, NotFound)
+_RESULTS = {
+    code_pb2.OK: CommitResult.APPLIED,
+    code_pb2.INVALID_ARGUMENT: CommitResult.REFUSED,
+    code_pb2.ALREADY_EXISTS: CommitResult.CONFLICT,
+    code_pb2.FAILED_PRECONDITION: CommitResult.CONFLICT,
+    code_pb2.NOT_FOUND: CommitResult.CONFLICT,
+}
+
+_Message: TypeAlias = Any
+"""A bare protobuf message; `types` holds the library's slower wrappers of them."""
+_Batch: TypeAlias = "list[tuple[int, list[_Message]]]"
+"""Commits of one request, each with its place in the answer."""
+
+
+class FirestoreStore:
+    """Make it in the process that uses it: a gRPC channel does not survive a fork. FIRESTORE_EMULATOR_HOST is honoured."""
+
+    def __init__(self, project: str, database: str = "(default)") -> None:
+        host = os.environ.get("FIRESTORE_EMULATOR_HOST")
+        self._client = FirestoreClient(transport=_emulator(host)) if host else FirestoreClient()
+        self._metadata = (("authorization", "Bearer owner"),) if host else ()  # without it the emulator refuses batches
+        self._database = f"projects/{project}/databases/{database}"
+        self._root = f"{self._database}/documents"
+        self._pool = ThreadPoolExecutor(PARALLEL_REQUESTS, thread_name_prefix="firestore")
+
+    def close(self) -> None:
+        """End the connection and the threads."""
+        self._pool.shutdown()
+        self._client.transport.close()
+
+    def get_many(self, kind: type[R], ids: Sequence[str]) -> list[Stored[R] | None]:
+        paths = [path_of(kind, identifier) for identifier in ids]
+        names = list(dict.fromkeys(f"{self._root}/{path}" for path in paths if path))
+        found = {document.name: document for page in _pages(names, MAX_READS) for document in self._get(page)}
+        documents = (found.get(f"{self._root}/{path}") for path in paths)
+        return [_stored(kind, document) if document is not None else None for document in documents]
+
+    def _get(self, names: Sequence[str]) -> list[Document]:
+        request = types.BatchGetDocumentsRequest(database=self._database, documents=names)
+        with _unavailable():
+            answers = [answer._pb for answer in self._call(self._client.batch_get_documents, request)]
+        return [answer.found for answer in answers if answer.HasField("found")]
+
+    def commit_many(self, commits: Sequence[Commit]) -> list[CommitResult]:
+        results = [CommitResult.REFUSED] * len(commits)
+        messages = [[self._message(write) for write in commit] for commit in commits]
+        batches = list(_batches(messages))
+        outcomes = self._pool.map(self._send, batches) if len(batches) > 1 else map(self._send, batches)
+        for batch, outcome in zip(batches, outcomes, strict=True):
+            for (index, _), result in zip(batch, outcome, strict=True):
+                results[index] = result
+        return results
+
+    def _message(self, write: Write) -> _Message:
+        path = path_of(type(write.record), write.record.id)
+        message = types.Write.pb()(update={"name": f"{self._root}/{path or ''}"})
+        encode(write.record, message.update.fields)
+        if isinstance(write, Update):
+            message.current_document.update_time.FromNanoseconds(write.version)
+        else:
+            message.current_document.exists = False
+        return message
+
+    def _send(self, batch: _Batch) -> list[CommitResult]:
+        """One request, and its commits one by one where a single one spoils it for all: Firestore then names none."""
+        commits = [writes for _, writes in batch]
+        try:
+            return self._commit(commits[0]) if len(commits[0]) > 1 else self._batch_write(commits)
+        except _LOST:
+            return [CommitResult.CONFLICT] * len(batch)
+        except _TRANSIENT as error:
+            _log.warning("no clear answer to a commit of %d: %s", len(batch), error)
+            return [CommitResult.UNKNOWN] * len(batch)
+        except InvalidArgument as error:
+            if len(batch) > 1:
+                return [result for each in batch for result in self._send([each])]
+            _log.error("refused for good: %s: %s", commits[0][0].update.name, error)
+            return [CommitResult.REFUSED]
+
+    def _commit(self, writes: list[_Message]) -> list[CommitResult]:
+        request = types.CommitRequest.pb()(database=self._database, writes=writes)
+        self._call(self._client.commit, types.CommitRequest.wrap(request))
+        return [CommitResult.APPLIED]
+
+    def _batch_write(self, commits: list[list[_Message]]) -> list[CommitResult]:
+        request = types.BatchWriteRequest.pb()(database=self._database, writes=[write for (write,) in commits])
+        answer = self._call(self._client.batch_write, types.BatchWriteRequest.wrap(request))
+        return [_RESULTS.get(status.code, CommitResult.UNKNOWN) for status in answer._pb.status]
+
+    def due(
+        self, kind: type[S], shard: int, *, after: datetime | None, until: datetime, limit: int = MAX_PAGE
+    ) -> list[Stored[S]]:
+        return self._stored(kind, queries.due(kind, shard, after=after, until=until, limit=limit))
+
+    def listeners(self, member_key: str, event_name: str) -> list[str]:
+        return sorted(identifier_of(found.name) for found in self._run(queries.listeners(member_key, event_name)))
+
+    def member_events(self, member_key: str, *, since: datetime) -> list[MemberEvent]:
+        events = self._records(MemberEvent, queries.member_events(member_key, since=since))
+        return sorted(events, key=lambda kept: (kept.event.occurred_at, kept.event.id))
+
+    def journeys(self, statuses: Collection[JourneyStatus]) -> list[Journey]:
+        found = self._records(Journey, queries.journeys(statuses)) if statuses else []
+        return sorted(found, key=lambda journey: journey.id)
+
+    def journeys_to_end(self, until: datetime) -> list[Stored[Journey]]:
+        return self._stored(Journey, queries.journeys_to_end(until))
+
+    def live_progress(self, journey_id: str, *, parked: bool, limit: int = MAX_PAGE) -> list[Stored[Progress]]:
+        return self._stored(Progress, queries.live_progress(journey_id, parked=parked, limit=limit))
+
+    def parked_effects(self, journey_id: str, *, limit: int = MAX_PAGE) -> list[Stored[Effect]]:
+        return self._stored(Effect, queries.parked_effects(journey_id, limit=limit))
+
+    def rejected(self, *, limit: int = MAX_PAGE) -> list[RejectedEvent]:
+        return self._records(RejectedEvent, queries.rejected(limit=limit))
+
+    def _stored(self, kind: type[R], query: queries.Query) -> list[Stored[R]]:
+        return [_stored(kind, document) for document in self._run(query)]
+
+    def _records(self, kind: type[R], query: queries.Query) -> list[R]:
+        return [decode(kind, document) for document in self._run(query)]
+
+    def _run(self, query: queries.Query) -> list[Document]:
+        request = types.RunQueryRequest.pb()(parent=self._root, structured_query=query)
+        with _unavailable():
+            answers = [answer._pb for answer in self._call(self._client.run_query, types.RunQueryRequest.wrap(request))]
+        return [answer.document for answer in answers if answer.HasField("document")]
+
+    def _call(self, method: Any, request: Any) -> Any:
+        return method(request, retry=_RETRY, timeout=REQUEST_TIMEOUT_SECONDS, metadata=self._metadata)
+
+
+def _emulator(host: str) -> FirestoreGrpcTransport:
+    # A proxy of the environment is not for loopback; answers are not bounded by gRPC's 4 MiB.
+    options = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", -1)]
+    return FirestoreGrpcTransport(channel=grpc.insecure_channel(host, options=options))
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    """The one place where a read that failed becomes ours; what is no passing failure is a bug and stays as it is."""
+    try:
+        yield
+    except _TRANSIENT as error:
+        raise Unavailable(f"Firestore: {error}") from error
+
+
+def _stored(kind: type[R], document: Document) -> Stored[R]:
+    return Stored(decode(kind, document), document.update_time.ToNanoseconds())
+
+
+def _batches(commits: Sequence[list[_Message]]) -> Iterator[_Batch]:
+    """Single writes together, as many as a request takes; every other commit alone; none that no request takes."""
+    batch: _Batch = []
+    size = 0
+    for index, writes in enumerate(commits):
+        own_size = sum(write.ByteSize() for write in writes)
+        if own_size > MAX_REQUEST_BYTES:
+            _log.error("refused for good: %s: %d bytes", writes[0].update.name, own_size)
+        elif len(writes) > 1:
+            yield [(index, writes)]
+        else:
+            if len(batch) == MAX_WRITES or size + own_size > MAX_REQUEST_BYTES:
+                yield batch
+                batch, size = [], 0
+            batch.append((index, writes))
+            size += own_size
+    if batch:
+        yield batch
+
+
+def _pages(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

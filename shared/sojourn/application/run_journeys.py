@@ -1,0 +1,228 @@
+"""`run_journeys`: advance members. One read, a pure core, one write, then publish (design, section 5).
+
+::
+
+    messages ─▶ get progress ─▶ head, version ─▶ stimuli ─▶ advance ─▶ commit ─▶ publish
+                  │ gone, stale    │ PAUSED: park  │ events that it listens for,
+                  ▼                ▼ ENDED: cancel │ a due wait, an effect's result
+                 204                               ▼ none: nothing to do
+
+No effect is performed before the commit, so there is nothing to undo and no claim to hold. After a crash `sweep_at` is the
+durable intent. A member who listens looks for events before the hop (an exit event wins over a wake-up due at the same time)
+and, when the hop began a wait, once more after its commit (the other half of ingest's bargain).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sojourn.application.messages import EFFECTS_TOPIC, RUNS_TOPIC, EffectMessage, RunMessage
+from sojourn.application.outcome import UNAVAILABLE, Outcome
+from sojourn.application.ports import Commit, CommitResult, Create, Outgoing, Stored, Update
+from sojourn.application.workshop import MAX_ROUNDS, Workshop
+from sojourn.domain.definition import Definition
+from sojourn.domain.effect import Effect
+from sojourn.domain.engine import Transition, advance_all, parked
+from sojourn.domain.journey import JourneyStatus
+from sojourn.domain.member import Member
+from sojourn.domain.progress import Progress, Status, due_for_sweep
+from sojourn.domain.stimulus import Cancel, Due, EffectFinished, EventReceived, Resume, Stimulus
+
+
+@dataclass(frozen=True, slots=True)
+class _Hop:
+    """A progress that is worth a look: nothing is decided yet."""
+
+    message: RunMessage
+    stored: Stored[Progress]
+    definition: Definition
+    canceled: str | None
+
+    @property
+    def progress(self) -> Progress:
+        return self.stored.value
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a hop will write and publish. `outcome` is the answer once that is done; `again`: look once more."""
+
+    commit: Commit
+    outcome: Outcome
+    messages: tuple[Outgoing, ...] = ()
+    again: bool = False
+
+
+def run_journeys(shop: Workshop, messages: Sequence[RunMessage]) -> list[Outcome]:
+    """Run a hop for each message; one outcome for each. Messages for the same progress run one after the other."""
+    outcomes: list[Outcome | None] = [None] * len(messages)
+    pending = list(enumerate(messages))
+    for _ in range(MAX_ROUNDS + len(messages)):
+        if not pending:
+            break
+        first, rest = _first_of_each(pending)
+        results = _round(shop, [message for _, message in first])
+        for (index, message), (outcome, again) in zip(first, results, strict=True):
+            if outcome is not None and (outcomes[index] is None or outcome.retry):
+                outcomes[index] = outcome
+            if again:
+                rest.append((index, RunMessage(progress_id=message.progress_id) if outcome else message))
+        pending = rest
+    for index, _ in pending:
+        outcomes[index] = UNAVAILABLE
+    return [outcome or UNAVAILABLE for outcome in outcomes]
+
+
+def _first_of_each(
+    pending: Sequence[tuple[int, RunMessage]],
+) -> tuple[list[tuple[int, RunMessage]], list[tuple[int, RunMessage]]]:
+    """The first message of each progress, and the rest for a later round."""
+    seen: set[str] = set()
+    first: list[tuple[int, RunMessage]] = []
+    rest: list[tuple[int, RunMessage]] = []
+    for item in pending:
+        (rest if item[1].progress_id in seen else first).append(item)
+        seen.add(item[1].progress_id)
+    return first, rest
+
+
+def _round(shop: Workshop, messages: Sequence[RunMessage]) -> list[tuple[Outcome | None, bool]]:
+    """For each message the outcome (None: undecided, somebody else wrote in between) and whether to look again."""
+    now = shop.now()
+    found = shop.store.get_many(Progress, [message.progress_id for message in messages])
+    considered = [_consider(shop, message, stored, now) for message, stored in zip(messages, found, strict=True)]
+    members = _members(shop, [hop for hop in considered if isinstance(hop, _Hop)])
+    planned = [
+        _plan(shop, hop, members.get(hop.progress.member_key), now) if isinstance(hop, _Hop) else hop for hop in considered
+    ]
+    return _carry_out(shop, planned)
+
+
+def _consider(shop: Workshop, message: RunMessage, stored: Stored[Progress] | None, now: datetime) -> _Hop | _Plan | Outcome:
+    """Steps 1 and 2 of the protocol: is there anything to do, and does the journey let the member move?"""
+    if stored is None:
+        return Outcome("gone")
+    progress = stored.value
+    if progress.status.terminal and not progress.listens:
+        return Outcome("duplicate")
+    if message.rev is not None and message.rev != progress.rev and not progress.listens and not progress.awaits:
+        return Outcome("stale")
+    head = shop.catalog.head(progress.journey_id)
+    if head is not None and head.status is JourneyStatus.PAUSED and not progress.status.terminal:
+        return Outcome("parked") if progress.parked else _park(shop, stored, now)
+    definition = shop.catalog.definition(progress.journey_id, progress.version)
+    if definition is None:
+        return Outcome("version_missing", retry=True)
+    if head is None or head.status is JourneyStatus.ENDED:
+        return _Hop(message, stored, definition, (head and head.end_reason) or "journey ended")
+    return _Hop(message, stored, definition, None)
+
+
+def _park(shop: Workshop, stored: Stored[Progress], now: datetime) -> _Plan:
+    progress = shop.stamp_progress(parked(stored.value, now=now), rev=stored.value.rev)
+    return _Plan((Update(progress, stored.version),), Outcome("parked"))
+
+
+def _members(shop: Workshop, hops: Sequence[_Hop]) -> dict[str, Member]:
+    """Members of the hops whose definition reads them, in one request."""
+    keys = list({hop.progress.member_key for hop in hops if hop.definition.reads_member})
+    found = shop.store.get_many(Member, keys) if keys else []
+    return {stored.value.id: stored.value for stored in found if stored is not None}
+
+
+def _plan(shop: Workshop, hop: _Hop, member: Member | None, now: datetime) -> _Plan | Outcome:
+    """Steps 3 and 4: the pure core, and the commit that it asks for."""
+    progress = hop.progress
+    stimuli = _stimuli(shop, hop, now)
+    transition = advance_all(hop.definition, progress, stimuli, member=member, now=now, max_nodes=shop.limits.max_nodes_per_hop)
+    if transition.progress is progress:
+        return _rearm(shop, hop.stored, now)
+    after = shop.stamp_progress(transition.progress, rev=progress.rev + 1)
+    effects = [shop.stamp_effect(effect, rev=1) for effect in transition.effects]
+    commit: Commit = (Update(after, hop.stored.version), *(Create(effect) for effect in effects))
+    return _Plan(commit, Outcome("advanced", notes=_notes(transition)), _next(after, effects), again=_began_to_listen(after))
+
+
+def _stimuli(shop: Workshop, hop: _Hop, now: datetime) -> list[Stimulus]:
+    """What the progress reacts to, in the order that counts: leaving the journey, events, an effect's result, the clock."""
+    progress, message = hop.progress, hop.message
+    stimuli: list[Stimulus] = []
+    if hop.canceled is not None:
+        stimuli.append(Cancel(hop.canceled))
+    if progress.listens:
+        kept = shop.store.member_events(progress.member_key, since=progress.trigger.occurred_at)
+        stimuli += [EventReceived(event.event) for event in kept]
+    if progress.awaits is not None:
+        found = shop.store.get_many(Effect, [progress.awaits])[0]
+        if found is not None and found.value.status.terminal:
+            effect = found.value
+            stimuli.append(EffectFinished(effect.id, effect.status.value, effect.reason, effect.result))
+    due = progress.schedule_at is None or progress.schedule_at <= now
+    if progress.status in (Status.READY, Status.RUNNING) and due and (message.rev == progress.rev or progress.parked):
+        stimuli.append(Resume())
+    if progress.status is Status.WAITING and progress.schedule_at is not None and due:
+        stimuli.append(Due(progress.schedule_at))
+    return stimuli
+
+
+def _rearm(shop: Workshop, stored: Stored[Progress], now: datetime) -> _Plan | Outcome:
+    """Nothing to do. Where the sweep came too early (after an unpark, say), tell it when to come."""
+    progress = stored.value
+    early = progress.status is Status.WAITING and progress.sweep_at is not None and progress.sweep_at <= now
+    if not early and not progress.parked:
+        return Outcome("nothing_due")
+    sweep_at = due_for_sweep(progress, now=now)
+    rearmed = replace(progress, sweep_at=sweep_at, sweep_count=0, parked=False)
+    return _Plan((Update(shop.stamp_progress(rearmed, rev=progress.rev), stored.version),), Outcome("rearmed"))
+
+
+def _notes(transition: Transition) -> tuple[str, ...]:
+    status = transition.progress.status
+    return (status.lower(),) if status.terminal else ()
+
+
+def _next(after: Progress, effects: Sequence[Effect]) -> tuple[Outgoing, ...]:
+    performed = [EffectMessage(effect_id=effect.id).to(EFFECTS_TOPIC) for effect in effects]
+    running = after.status is Status.RUNNING
+    return (*performed, *([RunMessage(progress_id=after.id, rev=after.rev).to(RUNS_TOPIC)] if running else []))
+
+
+def _began_to_listen(after: Progress) -> bool:
+    return after.status is Status.WAITING and bool(after.listens)
+
+
+def _carry_out(shop: Workshop, planned: Sequence[_Plan | Outcome]) -> list[tuple[Outcome | None, bool]]:
+    """Step 4's write and step 5: commit everything, publish for what was applied."""
+    plans = [plan for plan in planned if isinstance(plan, _Plan)]
+    results = dict(zip(map(id, plans), shop.commit_many([plan.commit for plan in plans]), strict=True))
+    applied = [plan for plan in plans if results[id(plan)] is CommitResult.APPLIED]
+    failed = _publish(shop, applied)
+    answers: list[tuple[Outcome | None, bool]] = []
+    for plan in planned:
+        if isinstance(plan, Outcome):
+            answers.append((plan, False))
+        elif results[id(plan)] is not CommitResult.APPLIED:
+            answers.append((None, True))
+        elif id(plan) in failed:
+            answers.append((UNAVAILABLE, False))
+        else:
+            answers.append((plan.outcome, plan.again or _resumed_meanwhile(shop, plan)))
+    return answers
+
+
+def _publish(shop: Workshop, plans: Sequence[_Plan]) -> set[int]:
+    """Publish what the plans ask for; the ids of the plans of which something was not taken. The sweep repairs those."""
+    owners = [id(plan) for plan in plans for _ in plan.messages]
+    sent = shop.publish_many([message for plan in plans for message in plan.messages])
+    return {owner for owner, taken in zip(owners, sent, strict=True) if not taken}
+
+
+def _resumed_meanwhile(shop: Workshop, plan: _Plan) -> bool:
+    """The other half of resume's bargain: parked first, now read the head afresh; if it is ONGOING again, go on."""
+    progress = plan.commit[0].record
+    if not isinstance(progress, Progress) or not progress.parked:
+        return False
+    head = shop.catalog.head(progress.journey_id, fresh=True)
+    return head is None or head.status is not JourneyStatus.PAUSED

@@ -1,0 +1,49 @@
+"""Settings: the environment, read once, into one frozen object. A wrong value is refused with its name and what would be right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sojourn.application.workshop import DEFAULT_SHARDS
+from sojourn.domain.engine import MAX_NODES_PER_HOP
+from sojourn.domain.errors import SettingsInvalid
+from sojourn.domain.event import first_fault
+
+
+class Settings(BaseModel):
+    """One field for each variable in `VARIABLES`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backend: Literal["google", "memory"] = "google"
+    project: Annotated[str, Field(min_length=1)] = "sojourn-local"
+    database: Annotated[str, Field(min_length=1)] = "(default)"
+    max_nodes_per_hop: Annotated[int, Field(ge=1, le=500)] = MAX_NODES_PER_HOP
+    shards: Annotated[int, Field(ge=1, le=1_024)] = DEFAULT_SHARDS
+    mailbox_url: str | None = None
+    clock_file: Path | None = None
+
+
+VARIABLES = {
+    "backend": "SOJOURN_BACKEND",
+    "project": "GOOGLE_CLOUD_PROJECT",
+    "database": "SOJOURN_DATABASE",
+    "max_nodes_per_hop": "SOJOURN_MAX_NODES_PER_HOP",
+    "shards": "SOJOURN_SHARDS",
+    "mailbox_url": "SOJOURN_MAILBOX_URL",
+    "clock_file": "SOJOURN_CLOCK_FILE",
+}
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """The settings in `environment`. Raises SettingsInvalid, which names the variable."""
+    given = {field: environment[name] for field, name in VARIABLES.items() if environment.get(name)}
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        field = str(error.errors()[0]["loc"][0])
+        raise SettingsInvalid(f"environment variable {VARIABLES[field]}: {first_fault(error).partition(': ')[2]}") from error
