@@ -3,7 +3,7 @@
 import json
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -12,7 +12,6 @@ class FunctionLine(BaseModel):
     """One line; a request's line, one per request, has a status. `published` counts messages by topic."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
-    __pydantic_extra__: dict[str, JsonValue]
 
     severity: str = "DEFAULT"
     message: str = ""
@@ -21,6 +20,7 @@ class FunctionLine(BaseModel):
     status: int | None = None
     published: dict[str, Count] = {}
     outcomes: dict[str, Count] = {}
+    stack_trace: str = ""
 
 
 def parse_line(text: str) -> FunctionLine | None:
@@ -34,13 +34,19 @@ def parse_line(text: str) -> FunctionLine | None:
 
 
 def render(line: FunctionLine) -> str:
-    """`INFO hop committed status=204 published=journey-runs:2`; Google's own keys and what is empty are left out."""
-    extra = {
-        key: value for key, value in (line.model_extra or {}).items() if not key.startswith("logging.googleapis.com/")
-    }
+    """`INFO hop committed status=204 published=journey-runs:2`; Google's own keys and what says nothing new are left out.
+
+    A stack trace follows on lines of its own.
+    """
+    extra = {key: value for key, value in (line.model_extra or {}).items() if not key.startswith("logging.googleapis.com/")}
     fields = {"status": line.status, "published": line.published, "outcomes": line.outcomes, **extra}
-    pairs = (f"{key}={_value(value)}" for key, value in fields.items() if value not in (None, "", {}, []))
-    return " ".join([line.severity, line.message, *pairs])
+    pairs = (f"{key}={_value(value)}" for key, value in fields.items() if not _is_said(value, line.message))
+    return "\n".join(filter(None, [" ".join([line.severity, line.message, *pairs]), line.stack_trace.rstrip()]))
+
+
+def _is_said(value: object, message: str) -> bool:
+    """Whether the value is empty, or a text that the message quotes."""
+    return value in (None, {}, []) or (isinstance(value, str) and value in message)
 
 
 def _value(value: object) -> str:

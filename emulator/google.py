@@ -105,9 +105,7 @@ def _running(variable: str, environ: Mapping[str, str]) -> Emulator | None:
     if not host:
         return None
     if not answers(host, "/"):
-        raise EmulatorUnreachable(
-            f"{variable}={host}, but nothing answers there: start that emulator or unset {variable}"
-        )
+        raise EmulatorUnreachable(f"{variable}={host}, but nothing answers there: start that emulator or unset {variable}")
     return Emulator(variable, host)
 
 

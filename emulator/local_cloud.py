@@ -39,7 +39,7 @@ TICK_SECONDS = 60.0
 SINK_FILTER = REPOSITORY / "infra" / "journey_sink.filter"
 LOCAL_SERVICE = "local"
 # The emulators chat about every connection; their last lines are shown in any case if they do not start.
-NOTEWORTHY = re.compile(r"WARN|SEVERE|ERROR|Exception|OutOfMemory")
+NOTEWORTHY = re.compile(r"WARN|SEVERE|ERROR|OutOfMemory|BindException")
 
 Say = Callable[[str, str], None]
 

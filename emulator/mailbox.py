@@ -219,9 +219,7 @@ def _page(messages: list[StoredMessage], deliveries: int) -> str:
 
 def _row(stored: StoredMessage) -> str:
     letter = stored.letter
-    text = (
-        letter.message if isinstance(letter.message, str) else json.dumps(letter.message, ensure_ascii=False, indent=1)
-    )
+    text = letter.message if isinstance(letter.message, str) else json.dumps(letter.message, ensure_ascii=False, indent=1)
     cells = [stored.id.removeprefix("message-"), letter.bot_id, letter.member_id, letter.node_id, letter.channel or ""]
     plain = "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
     return f"<tr>{plain}<td><pre>{html.escape(text)}</pre></td><td>{stored.deliveries}×</td></tr>"

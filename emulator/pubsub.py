@@ -83,9 +83,7 @@ class PubSub:
                     timeout=REQUEST_TIMEOUT_SECONDS,
                 )
 
-    def _subscriptions(
-        self, table: FunctionsTable, *, endpoints: Mapping[str, str], copies: int
-    ) -> Iterator[Subscription]:
+    def _subscriptions(self, table: FunctionsTable, *, endpoints: Mapping[str, str], copies: int) -> Iterator[Subscription]:
         dead_letters = self._topic(table.dead_letter_topic)
         yield Subscription(name=self._subscription(f"{table.dead_letter_topic}-pull"), topic=dead_letters)
         for name, function in table.functions.items():

@@ -76,7 +76,7 @@ def test_a_variable_that_names_no_file_is_missing_whatever_the_path_has(sdk: dic
 def test_a_running_emulator_is_used_as_it_is_and_is_not_ours(variable: str) -> None:
     with Mailbox() as server:
         host = server.url.removeprefix("http://")
-        emulator = STARTS[variable](on_line=str, on_exit=print, environ={variable: host, "PATH": ""})
+        emulator = STARTS[variable](on_line=print, on_exit=print, environ={variable: host, "PATH": ""})
         emulator.await_ready()
     assert emulator == Emulator(variable, host, child=None)
 
@@ -85,14 +85,14 @@ def test_a_running_emulator_is_used_as_it_is_and_is_not_ours(variable: str) -> N
 @pytest.mark.parametrize("value", ["127.0.0.1:1", "http://127.0.0.1:8080", "nonsense:port"])
 def test_a_variable_nobody_answers_at_is_named_with_its_value(variable: str, value: str) -> None:
     with pytest.raises(EmulatorUnreachable, match=f"^{variable}={value}, but nothing answers there"):
-        STARTS[variable](on_line=str, on_exit=print, environ={variable: value, "PATH": ""})
+        STARTS[variable](on_line=print, on_exit=print, environ={variable: value, "PATH": ""})
 
 
 @pytest.fixture(params=STARTS)
 def started(request: pytest.FixtureRequest) -> Iterator[Emulator]:
     """Each of the two, started by us whatever the environment says."""
     environ = {name: value for name, value in os.environ.items() if name not in STARTS}
-    emulator = STARTS[request.param](on_line=str, on_exit=print, environ=environ)
+    emulator = STARTS[request.param](on_line=print, on_exit=print, environ=environ)
     assert emulator.child is not None
     yield emulator
     emulator.child.stop()
@@ -116,7 +116,7 @@ def test_a_java_that_fails_is_reported_with_what_it_said(tmp_path: Path) -> None
     exits: SimpleQueue[int] = SimpleQueue()
     jar = str(tmp_path / "a.jar")
     environ = {"SOJOURN_JAVA": str(tmp_path / "java"), "SOJOURN_FIRESTORE_JAR": jar, "SOJOURN_PUBSUB_JAR": jar}
-    emulator = start_pubsub(on_line=str, on_exit=exits.put, environ=environ)
+    emulator = start_pubsub(on_line=print, on_exit=exits.put, environ=environ)
     with pytest.raises(RuntimeError, match=r"pubsub ended with exit code 3 [^$]*no virtual machine here"):
         emulator.await_ready()
     assert exits.get(timeout=DEADLINE_SECONDS) == 3

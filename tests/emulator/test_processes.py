@@ -20,7 +20,9 @@ DEADLINE_SECONDS = 20.0
 WAITS = "import signal; print('up', flush=True); signal.pause()"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
 # A process with a child of its own that holds the same standard output.
-FAMILY = "import subprocess, sys; print('up', flush=True); subprocess.run([sys.executable, '-c', 'import signal; signal.pause()'])"
+FAMILY = (
+    "import subprocess, sys; print('up', flush=True); subprocess.run([sys.executable, '-c', 'import signal; signal.pause()'])"
+)
 PARENT = """
 import sys
 from emulator.processes import ChildProcess
@@ -165,7 +167,7 @@ def test_a_server_that_ends_while_starting_is_reported_with_its_last_lines(run: 
 
 def test_a_server_that_never_answers_is_given_up_at_the_deadline(run: Run) -> None:
     child, _ = run(WAITS)
-    with pytest.raises(ProcessNotReady, match="a server did not answer at http://127.0.0.1:1/ within 0.1 s"):
+    with pytest.raises(ProcessNotReady, match=r"a server did not answer at http://127\.0\.0\.1:1/ within 0\.1 s"):
         await_answer(child, name="a server", host=f"{LOOPBACK}:1", path="/", timeout_seconds=0.1)
 
 

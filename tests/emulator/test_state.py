@@ -52,17 +52,13 @@ def test_the_owner_is_known_and_leaves_nothing(tmp_path: Path) -> None:
     assert running_pid(directory) is None
 
 
-def test_a_second_owner_is_refused_with_the_first_ones_pid(
-    tmp_path: Path, other_owner: subprocess.Popen[bytes]
-) -> None:
+def test_a_second_owner_is_refused_with_the_first_ones_pid(tmp_path: Path, other_owner: subprocess.Popen[bytes]) -> None:
     with pytest.raises(AlreadyRunning, match=rf"already running \(process {other_owner.pid}\).*sojourn down"), owned(tmp_path):
         pass
     assert running_pid(tmp_path) == other_owner.pid
 
 
-def test_what_a_killed_owner_left_is_not_believed_and_is_cleaned(
-    tmp_path: Path, other_owner: subprocess.Popen[bytes]
-) -> None:
+def test_what_a_killed_owner_left_is_not_believed_and_is_cleaned(tmp_path: Path, other_owner: subprocess.Popen[bytes]) -> None:
     write_state(tmp_path, STATE)
     other_owner.send_signal(signal.SIGKILL)
     other_owner.wait()
@@ -80,9 +76,7 @@ def test_garbage_is_no_state(tmp_path: Path, garbage: bytes) -> None:
         assert read_state(tmp_path) is None
 
 
-def test_a_pid_file_of_garbage_still_refuses_a_second_owner(
-    tmp_path: Path, other_owner: subprocess.Popen[bytes]
-) -> None:
+def test_a_pid_file_of_garbage_still_refuses_a_second_owner(tmp_path: Path, other_owner: subprocess.Popen[bytes]) -> None:
     (tmp_path / state.PID_FILE).write_text("not a number")
     with pytest.raises(AlreadyRunning, match="process unknown"), owned(tmp_path):
         pass

@@ -117,6 +117,16 @@ def test_a_line_is_rendered_for_people() -> None:
     assert render(parsed) == 'INFO hop committed status=204 published=journey-runs:2 reason="due at last" attempt=0'
 
 
+def test_the_stack_of_a_bug_is_shown_as_it_was_and_its_error_once() -> None:
+    parsed = parse_line(
+        json.dumps(
+            {"severity": "ERROR", "message": "f: no m", "status": 500, "error": "no m", "stack_trace": "Traceback:\n  x\n"}
+        )
+    )
+    assert parsed is not None
+    assert render(parsed) == "ERROR f: no m status=500\nTraceback:\n  x"
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "Traceback (most recent call last):", "{", "[1]", '{"status": "fine"}', '{"published": {"journey-runs": -1}}'],

@@ -34,9 +34,7 @@ def test_an_unknown_key_names_the_field(raw: dict[str, dict[str, dict[str, JsonV
         FunctionsTable.model_validate(raw)
 
 
-@pytest.mark.parametrize(
-    ("key", "value"), [("ack_deadline_seconds", 601), ("max_delivery_attempts", 4), ("concurrency", 0)]
-)
+@pytest.mark.parametrize(("key", "value"), [("ack_deadline_seconds", 601), ("max_delivery_attempts", 4), ("concurrency", 0)])
 def test_a_value_that_google_would_refuse_is_refused(
     raw: dict[str, dict[str, dict[str, JsonValue]]], key: str, value: int
 ) -> None:

@@ -1,6 +1,6 @@
-"""Records to and from Firestore documents: collections, document ids and field names, which only this and the queries know.
+"""Records to and from Firestore documents: their collections, ids, and what is not a field of the attribute's own name.
 
-What producers and authors fill freely (`data`, `context`, messages, results) is JSON text; see `firestore_values`.
+A renamed attribute is a renamed field: whoever does that writes a migration.
 """
 
 from __future__ import annotations
@@ -8,29 +8,12 @@ from __future__ import annotations
 import re
 from typing import Any, TypeAlias, cast
 
-from sojourn.adapters.firestore_values import (
-    FLAG,
-    JSON,
-    MOMENT,
-    REAL,
-    TEXT,
-    WHOLE,
-    ZLIB,
-    Fields,
-    Form,
-    Shape,
-    Special,
-    many,
-    nested,
-    one_of,
-    word,
-)
+from sojourn.adapters.firestore_values import Fields, Shape, Special, form_of, one_of
 from sojourn.application.ports import R, Record
-from sojourn.domain.effect import CallWebhook, Effect, EffectStatus, EmitEvent, EnrollJourney, SendMessage, UpdateMember
-from sojourn.domain.event import Event
-from sojourn.domain.journey import Entries, Journey, JourneyStatus, JourneyVersion, MemberEvent, RejectedEvent, version_id
+from sojourn.domain.effect import CallWebhook, Effect, EmitEvent, EnrollJourney, SendMessage, UpdateMember
+from sojourn.domain.journey import Entries, Journey, JourneyVersion, MemberEvent, RejectedEvent, version_id
 from sojourn.domain.member import Member
-from sojourn.domain.progress import GoalReached, Progress, Status, Step
+from sojourn.domain.progress import Progress
 
 MAX_ID_BYTES = 1_500
 """Firestore's limit on a document id (https://cloud.google.com/firestore/quotas)."""
@@ -50,103 +33,27 @@ COLLECTIONS: dict[type, str] = {
 }
 
 
-def _each(names: str, form: Form) -> dict[str, Form]:
-    return dict.fromkeys(names.split(), form)
-
-
-_SHARD = Special(WHOLE, lambda record: record.shard if record.sweep_at is not None else None)
+_SHARD = Special(form_of(int), lambda record: record.shard if record.sweep_at is not None else None)
 """Never without `sweep_at`: the sweep's index is sparse."""
-_WRITE = {"rev": WHOLE, "token": TEXT}
-
-_EVENT = Shape(Event, _each("id name bot_id member_id", TEXT) | {"occurred_at": MOMENT, "data": JSON, "depth": WHOLE})
-_STEP = Shape(Step, _each("node_id outcome reason", TEXT) | {"at": MOMENT})
-_GOAL = Shape(GoalReached, {"event_id": TEXT, "at": MOMENT, "revenue": REAL})
+# Only looked for where it is set, so that its index stays small.
+_PARKED = Special(form_of(bool), lambda effect: effect.parked or None)
+_MEMBER_KEY = Special(form_of(str), lambda kept: kept.event.member_key, derived=True)
 _PAYLOAD = one_of(
-    send_message=Shape(SendMessage, {"channel": TEXT, "message": JSON}, optional=("message",)),
-    webhook=Shape(CallWebhook, {"url": TEXT, "body": JSON}, optional=("body",)),
-    update_member=Shape(UpdateMember, {"attributes": JSON}),
-    emit_event=Shape(EmitEvent, {"name": TEXT, "data": JSON}),
-    enroll_journey=Shape(EnrollJourney, {"journey_id": TEXT, "data": JSON}),
+    send_message=Shape(SendMessage),
+    webhook=Shape(CallWebhook),
+    update_member=Shape(UpdateMember),
+    emit_event=Shape(EmitEvent),
+    enroll_journey=Shape(EnrollJourney),
 )
 _SHAPES = {
-    Progress: Shape(
-        Progress,
-        {
-            **_WRITE,
-            **_each("journey_id bot_id member_id member_key entry_key node_id end_reason awaits", TEXT),
-            **_each("version messages sweep_count", WHOLE),
-            **_each("since created_at updated_at schedule_at sweep_at ended_at expire_at", MOMENT),
-            **_each("listens consumed", many(TEXT)),
-            **_each("context visits", JSON),
-            "status": word(Status),
-            "trigger": nested(_EVENT),
-            "trail": many(nested(_STEP)),
-            "goal": nested(_GOAL),
-            "parked": FLAG,
-            "shard": _SHARD,
-        },
-        optional=("node_id",),
-    ),
-    Effect: Shape(
-        Effect,
-        {
-            **_WRITE,
-            **_each("progress_id journey_id bot_id member_id member_key node_id reason", TEXT),
-            **_each("version attempts sweep_count", WHOLE),
-            **_each("created_at updated_at sweep_at expire_at", MOMENT),
-            "status": word(EffectStatus),
-            "payload": _PAYLOAD,
-            "result": JSON,
-            # Only looked for where it is set, so that its index stays small.
-            "parked": Special(FLAG, lambda effect: effect.parked or None),
-            "shard": _SHARD,
-        },
-    ),
-    Journey: Shape(
-        Journey,
-        {
-            **_WRITE,
-            **_each("bot_id name end_reason", TEXT),
-            **_each("created_at updated_at schedule_end_at", MOMENT),
-            "status": word(JourneyStatus),
-            "version": WHOLE,
-            "listens": many(TEXT),
-        },
-        optional=("version",),
-    ),
-    JourneyVersion: Shape(JourneyVersion, _WRITE | {"definition": TEXT, "published_at": MOMENT}),
-    Entries: Shape(
-        Entries,
-        {
-            **_WRITE,
-            **_each("journey_id member_key last_progress_id", TEXT),
-            "count": WHOLE,
-            "event_ids": many(TEXT),
-            "updated_at": MOMENT,
-        },
-    ),
-    Member: Shape(
-        Member,
-        {
-            **_WRITE,
-            **_each("bot_id member_id timezone locale", TEXT),
-            **_each("attributes addresses", JSON),
-            "updated_at": MOMENT,
-        },
-        optional=("timezone", "locale"),
-    ),
-    MemberEvent: Shape(
-        MemberEvent,
-        {
-            **_WRITE,
-            **_each("created_at expire_at", MOMENT),
-            "event": nested(_EVENT),
-            "member_key": Special(TEXT, lambda kept: kept.event.member_key, derived=True),
-        },
-    ),
-    RejectedEvent: Shape(
-        RejectedEvent, _WRITE | _each("reason detail", TEXT) | _each("created_at expire_at", MOMENT) | {"data": ZLIB}
-    ),
+    Progress: Shape(Progress, known=["id"], shard=_SHARD),
+    Effect: Shape(Effect, known=["id"], shard=_SHARD, payload=_PAYLOAD, parked=_PARKED),
+    Journey: Shape(Journey, known=["id"]),
+    JourneyVersion: Shape(JourneyVersion, known=["journey_id", "version"]),
+    Entries: Shape(Entries, known=["id"]),
+    Member: Shape(Member),
+    MemberEvent: Shape(MemberEvent, member_key=_MEMBER_KEY),
+    RejectedEvent: Shape(RejectedEvent, known=["id"]),
 }
 
 

@@ -8,10 +8,14 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from operator import attrgetter
-from typing import Any, TypeAlias
+from types import NoneType
+from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
+
+from pydantic import JsonValue
 
 Value: TypeAlias = Any
 Fields: TypeAlias = MutableMapping[str, Value]
@@ -31,7 +35,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Special:
-    """A field that does not hold the attribute of its name. A `derived` one only serves queries and is not read back."""
+    """A field that does not simply hold the attribute of its name. A `derived` one only serves queries: it is not read."""
 
     form: Form
     get: Callable[[Any], object]
@@ -39,17 +43,22 @@ class Special:
 
 
 class Shape:
-    """A dataclass as named fields; None is no field at all, so that an index holds only documents that have a value.
+    """A dataclass as fields of the same names; None is no field at all, so that an index holds only documents with a value.
 
-    An absent field takes the attribute's default; `optional` names those that may be None but have no default.
+    The annotations say how an attribute is written, unless `special` does. An absent field takes the attribute's default; one
+    that may be None and has no default is None. `known` are attributes that are not fields: the document's name says them.
     """
 
-    def __init__(self, kind: type[Any], layout: Mapping[str, Form | Special], *, optional: Sequence[str] = ()) -> None:
-        fields = {name: item if isinstance(item, Special) else Special(item, attrgetter(name)) for name, item in layout.items()}
+    def __init__(self, kind: type[Any], *, known: Sequence[str] = (), **special: Form | Special) -> None:
+        hints = get_type_hints(kind)
+        own: dict[str, Form | Special] = {
+            f.name: form_of(hints[f.name]) for f in fields(kind) if f.name not in {*known, *special}
+        }
+        layout = {name: _special(name, form) for name, form in (own | special).items()}
         self.kind = kind
-        self._writers = [(name, item.get, item.form.write) for name, item in fields.items()]
-        self._readers = {name: item.form.read for name, item in fields.items() if not item.derived}
-        self._optional = dict.fromkeys(optional)
+        self._writers = [(name, item.get, item.form.write) for name, item in layout.items()]
+        self._readers = {name: item.form.read for name, item in layout.items() if not item.derived}
+        self._absent = {f.name: None for f in fields(kind) if _may_be_none(hints[f.name]) and f.default is MISSING}
 
     def write(self, target: Fields, record: object) -> None:
         """Fill the fields, which must be empty."""
@@ -59,10 +68,36 @@ class Shape:
                 write(target[name], item)
 
     def read(self, source: Fields, **known: object) -> Any:
-        """The dataclass; `known` is what only the document's name says. Raises TypeError where a required field is absent."""
+        """The dataclass. Raises TypeError where a required field is absent."""
         readers = self._readers
         found = {name: readers[name](value) for name, value in source.items() if name in readers}
-        return self.kind(**self._optional | known | found)
+        return self.kind(**self._absent | known | found)
+
+
+def _as_special(name: str, form: Form | Special) -> Special:
+    return form if isinstance(form, Special) else Special(form, attrgetter(name))
+
+
+def _may_be_none(hint: Any) -> bool:
+    return hint is JsonValue or NoneType in get_args(hint)
+
+
+def form_of(hint: Any) -> Form:
+    """How values of an annotated type are written. Raises TypeError for a type that nobody thought of."""
+    match get_args(hint):
+        case _ if hint in _SCALARS:
+            return _SCALARS[hint]
+        case (plain, other) if other is NoneType:
+            return form_of(plain)
+        case (item, other) if other is Ellipsis:
+            return _many(form_of(item))
+        case _ if hint is JsonValue or get_origin(hint) is Mapping:
+            return JSON
+        case _ if is_dataclass(hint):
+            return _nested(Shape(hint))  # type: ignore[arg-type]  # a class, not an instance
+        case _ if isinstance(hint, type) and issubclass(hint, StrEnum):
+            return Form(_write_text, lambda value: hint(value.string_value))
+    raise TypeError(f"no form for {hint}")
 
 
 def _write_text(target: Value, text: str) -> None:
@@ -86,7 +121,7 @@ def _write_moment(target: Value, moment: datetime) -> None:
 
 def _read_moment(value: Value) -> datetime:
     timestamp = value.timestamp_value
-    return _EPOCH + timedelta(seconds=timestamp.seconds, microseconds=timestamp.nanos // 1000)
+    return _EPOCH + timedelta(0, timestamp.seconds, timestamp.nanos // 1000)
 
 
 def _write_json(target: Value, value: object) -> None:
@@ -101,24 +136,19 @@ def _scalar(attribute: str, kind: Callable[[Any], object]) -> Form:
     return Form(lambda target, item: setattr(target, attribute, kind(item)), attrgetter(attribute))
 
 
-TEXT = Form(_write_text, _read_text)
-MOMENT = Form(_write_moment, _read_moment)
-WHOLE = _scalar("integer_value", int)
-REAL = _scalar("double_value", float)
-FLAG = _scalar("boolean_value", bool)
+_SCALARS: dict[object, Form] = {
+    str: Form(_write_text, _read_text),
+    datetime: Form(_write_moment, _read_moment),
+    int: _scalar("integer_value", int),
+    float: _scalar("double_value", float),
+    bool: _scalar("boolean_value", bool),
+    bytes: Form(_write_zlib, lambda value: zlib.decompress(value.bytes_value)),
+}
 JSON = Form(_write_json, lambda value: json.loads(_read_text(value)))
 """JSON text: exact for lists in lists, large integers and odd keys, all of which a Firestore map refuses."""
-ZLIB = Form(_write_zlib, lambda value: zlib.decompress(value.bytes_value))
 
 
-def word(kind: Callable[[str], object]) -> Form:
-    """A `StrEnum`."""
-    return Form(_write_text, lambda value: kind(value.string_value))
-
-
-def many(form: Form) -> Form:
-    """A tuple."""
-
+def _many(form: Form) -> Form:
     def write(target: Value, items: Sequence[object]) -> None:
         target.array_value.SetInParent()
         for item in items:
@@ -127,15 +157,14 @@ def many(form: Form) -> Form:
     return Form(write, lambda value: tuple(map(form.read, value.array_value.values)))
 
 
-def nested(shape: Shape) -> Form:
-    """A dataclass as a map."""
+def _nested(shape: Shape) -> Form:
     return Form(
         lambda target, item: shape.write(target.map_value.fields, item), lambda value: shape.read(value.map_value.fields)
     )
 
 
 def one_of(**shapes: Shape) -> Form:
-    """One of several dataclasses; a field `kind` says which."""
+    """One of several dataclasses as a map; its field `kind` says which."""
     names = {shape.kind: name for name, shape in shapes.items()}
 
     def write(target: Value, item: object) -> None:

@@ -38,8 +38,7 @@ class _Item:
     def answer(self) -> Outcome:
         if self.outcome is not None:
             return self.outcome
-        code = next((word for word in ("entered", "signaled") if word in self.notes), None)
-        return Outcome(code or ("refused" if self.notes else "unwanted"), notes=tuple(self.notes))
+        return Outcome("taken" if self.notes or self.messages else "unwanted", notes=tuple(self.notes))
 
 
 def ingest(shop: Workshop, entries: Sequence[bytes]) -> list[Outcome]:

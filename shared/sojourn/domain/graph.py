@@ -80,21 +80,22 @@ def _superfluous(vertex: Vertex, edges: Sequence[Edge]) -> Iterator[Fault]:
 
 
 def _missing(vertex: Vertex, present: set[int | None]) -> Iterator[Fault]:
-    for index, name in enumerate(vertex.branches or ()):
-        if index not in present:
-            yield Fault(vertex.location, _missing_message(vertex, name, index), vertex.id)
-
-
-def _missing_message(vertex: Vertex, name: str, index: int) -> str:
-    if vertex.key not in LAST_PATHS:
-        return "the node leads nowhere; give it next, or a path in node_paths"
-    if LAST_PATHS[vertex.key] == name and index == len(vertex.branches or ()) - 1:
-        return f"the path {name!r} is missing; give it else, or a path with index {index} in node_paths"
-    return f"the branch {name!r:.80} leads nowhere; give it next, or a path with index {index} in node_paths"
+    names = vertex.branches or ()
+    for index in range(len(names)):
+        if index in present:
+            continue
+        if vertex.key not in LAST_PATHS:
+            yield Fault(vertex.location, "the node leads nowhere; give it next, or a path in node_paths", vertex.id)
+        elif LAST_PATHS[vertex.key] and index == len(names) - 1:
+            message = f"the path {names[index]!r} is missing; give it else, or a path with index {index} in node_paths"
+            yield Fault(vertex.location, message, vertex.id)
+        else:
+            message = f"the branch {names[index]!r:.80} leads nowhere; give it next, or a path with index {index} in node_paths"
+            yield Fault((*vertex.location, "settings", "branches", index), message, vertex.id)
 
 
 def _no_trigger(outline: Outline) -> Iterator[Fault]:
-    if outline.complete and not any(vertex.key in TRIGGERS for vertex in outline.vertices):
+    if outline.vertices and outline.complete and not any(vertex.key in TRIGGERS for vertex in outline.vertices):
         yield Fault(("nodes",), f"nobody can enter: there is no trigger ({' or '.join(sorted(TRIGGERS))})")
 
 
@@ -102,7 +103,7 @@ def _unreachable(outline: Outline) -> Iterator[Fault]:
     triggers = [vertex.id for vertex in outline.vertices if vertex.key in TRIGGERS]
     if not outline.complete or not triggers:
         return
-    reached = _reach(triggers, outline.links)
+    reached = _reach(triggers, outline.likely_links)
     for vertex in outline.by_id.values():
         if vertex.id not in reached:
             yield Fault(vertex.location, "no member can get here: no path from a trigger leads to this node", vertex.id)
@@ -112,7 +113,7 @@ def _inescapable(outline: Outline) -> Iterator[Fault]:
     """Nodes from which no way ends. A path that is missing or leads to no node counts as an end: it has a fault of its own."""
     if not outline.complete or outline.ends_by_itself:
         return
-    counts = Counter(source for source, target in outline.links if target in outline.by_id)
+    counts = Counter(source for source, _ in outline.links)
     ends = [vertex.id for vertex in outline.vertices if counts[vertex.id] < max(1, len(vertex.branches or ()))]
     escaping = _reach(ends, [(target, source) for source, target in outline.links])
     trapped = [name for name in outline.by_id if name not in escaping]

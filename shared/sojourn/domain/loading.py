@@ -34,14 +34,14 @@ def parse_definition(raw: object) -> Definition:
     if not isinstance(raw, dict):
         raise DefinitionInvalid([Fault((), f"a definition is a mapping with id, bot_id, name and nodes, not {shown(raw)}")])
     if beyond := list(_beyond_limits(raw)):
-        raise DefinitionInvalid(beyond[:MAX_FAULTS])
+        raise DefinitionInvalid(_bounded(beyond))
     expanded = expand(raw)
     definition, invalid = _validate(expanded)
     graph = check(definition) if definition else check_outline(read_outline(expanded.raw))
     placed = [Fault(expanded.origin(fault.location), fault.message, fault.node_id) for fault in (*invalid, *graph)]
     faults = list(dict.fromkeys((*expanded.faults, *placed)))
     if definition is None or faults:
-        raise DefinitionInvalid(faults[:MAX_FAULTS])
+        raise DefinitionInvalid(_bounded(faults))
     return definition
 
 
@@ -55,11 +55,16 @@ def load_stored(text: str) -> Definition:
     return Definition.model_validate_json(text)
 
 
+def _bounded(faults: list[Fault]) -> list[Fault]:
+    more = len(faults) - MAX_FAULTS
+    return [*faults[:MAX_FAULTS], Fault((), f"{more:,} more faults are not listed")] if more > 0 else faults
+
+
 def _validate(expanded: Expanded) -> tuple[Definition | None, list[Fault]]:
     try:
         return Definition.model_validate(expanded.raw), []
     except ValidationError as error:
-        errors = error.errors(include_url=False)[:MAX_FAULTS]
+        errors = error.errors(include_url=False)
     faults = []
     for details in errors:
         place = place_of(details, expanded.raw)

@@ -92,9 +92,15 @@ class Outline:
 
     @cached_property
     def links(self) -> tuple[tuple[str, str], ...]:
-        """Source and target of each path. A misspelt end is taken as meant, or its node would seem unreachable as well."""
-        pairs = ((edge.source, edge.target) for edge in self.edges)
-        return tuple((self.meant.get(source, source), self.meant.get(end, end)) for source, end in pairs if end is not None)
+        """Source and target of each path between two nodes."""
+        pairs = ((edge.source, edge.target) for edge in self.edges if edge.target is not None)
+        return tuple((source, target) for source, target in pairs if source in self.by_id and target in self.by_id)
+
+    @cached_property
+    def likely_links(self) -> tuple[tuple[str, str], ...]:
+        """Misspelt ends too, taken as meant: or else the node that was meant would be unreachable as well."""
+        pairs = ((edge.source, edge.target) for edge in self.edges if edge.target is not None)
+        return tuple((self.meant.get(source, source), self.meant.get(target, target)) for source, target in pairs)
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:

@@ -39,6 +39,7 @@ from sojourn.domain.progress import (
     MAX_CONSUMED_EVENTS,
     MAX_TRAIL_STEPS,
     TERMINAL_RETENTION,
+    GoalReached,
     Progress,
     Status,
     Step,

@@ -16,6 +16,7 @@ from sojourn.domain.sugar import Expanded, Location, sugar_fields
 
 MAX_VALUE_CHARACTERS = 80
 MAX_MESSAGE_CHARACTERS = 500
+_TELLING_CHARACTERS = 30
 
 _EXPECTED = {
     "string_type": "must be text",
@@ -33,12 +34,14 @@ _EXPECTED = {
     "literal_error": "must be {expected}",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
-    "string_too_short": "must have at least {min_length} characters",
-    "string_too_long": "must have at most {max_length} characters",
-    "too_short": "needs at least {min_length} entries",
-    "too_long": "may have at most {max_length} entries",
+    "string_too_short": "must have {min_length} or more characters",
+    "string_too_long": "must have {max_length} characters or fewer",
+    "too_short": "needs {min_length} or more entries",
+    "too_long": "may have {max_length} entries or fewer",
 }
 """By the beginning of the error's type; braces take from its context."""
+_TEXT_WANTED = ("string_", "invalid")
+"""Beginnings of the types of error where quotes would have helped."""
 
 
 def _pattern(annotated: object) -> str | None:
@@ -65,7 +68,9 @@ def place_of(error: ErrorDetails, raw: object) -> Location:
         elif error["type"] != "missing" or part is not parts[-1]:
             continue
         place.append(part)
-    return tuple(place)
+    if error["type"] == "invalid_key":
+        return tuple(place[: len(parts) - 1])
+    return (*place, "key") if error["type"] == "union_tag_invalid" else tuple(place)
 
 
 def _has(value: object, part: str | int) -> TypeGuard[Any]:
@@ -105,13 +110,18 @@ def _message(error: ErrorDetails, expanded: Expanded) -> str:
             return _with_value(str(context["error"]), given)
         case "string_pattern_mismatch":
             return f"{_PATTERNS.get(context['pattern'], 'must match ' + context['pattern'])}, not {shown(given)}"
+    if "constrained-str" in loc and error["type"] == "string_type":
+        return f"must be text or a mapping, not {shown(given)}"
     expected = next((text for start, text in _EXPECTED.items() if error["type"].startswith(start)), error["msg"])
-    return f"{expected.format_map(context)}, not {shown(given)}{_hint(error)}"
+    hint = quoting_hint(given) if error["type"].startswith(_TEXT_WANTED) else ""
+    return f"{expected.format_map(context)}, not {shown(given)}{hint}"
 
 
 def unknown(what: str, name: object, known: list[str]) -> str:
     """`name` is none of `known`: which one may have been meant, and which there are."""
-    meant = closest(str(name), known) if isinstance(name, str) else None
+    if not isinstance(name, str):
+        return f"must be one of {', '.join(known)}, not {shown(name)}"
+    meant = closest(name, known)
     hint = f"; did you mean {meant!r}?" if meant is not None else "."
     return f"there is no {what} {shown(name)}{hint} There are {', '.join(known)}"
 
@@ -136,19 +146,16 @@ def shown(value: object) -> str:
 
 def _with_value(message: str, given: object) -> str:
     """The value too, where it is short enough to be one and the message does not have it."""
-    if not isinstance(given, str | int | float) or shown(given) in message:
+    if not isinstance(given, str | int | float) or shown(given)[1:_TELLING_CHARACTERS] in message:
         return message
     return f"{message}, in {shown(given)}"
 
 
-def _hint(error: ErrorDetails) -> str:
-    """What YAML makes of words and dates that are not in quotes."""
-    given = error["input"]
-    if isinstance(given, bool) and error["type"].startswith("string"):
+def quoting_hint(value: object) -> str:
+    """What YAML made of a word or a date that was not in quotes."""
+    if isinstance(value, bool):
         return "; unquoted, YAML reads yes, no, on and off as true and false: put the word in quotes"
-    if isinstance(given, date) and not error["type"].startswith(("datetime", "timezone")):
-        return "; unquoted, YAML reads it as a date: put it in quotes"
-    return ""
+    return "; unquoted, YAML reads it as a date: put it in quotes" if isinstance(value, date) else ""
 
 
 def _known_fields(loc: Location, expanded: Expanded) -> Iterator[str]:

@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from sojourn.application.catalog import Catalog
 from sojourn.application.ports import Channels, Clock, Publisher, Store
 from sojourn.application.workshop import Limits, Workshop
 from sojourn.runtime.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from sojourn.adapters.memory import ManualClock, MemoryMailbox, MemoryPublisher, MemoryStore
 
 _lock = threading.Lock()
 _installed: Workshop | None = None
@@ -34,6 +40,29 @@ def install(shop: Workshop | None) -> None:
         _installed = shop
 
 
+@dataclass(frozen=True, slots=True)
+class InMemory:
+    """A workshop whose every port is in memory, and those ports: for whoever plays the cloud around the functions."""
+
+    shop: Workshop
+    store: MemoryStore
+    publisher: MemoryPublisher
+    mailbox: MemoryMailbox
+    clock: ManualClock
+
+
+def in_memory(start: datetime, limits: Limits = Limits()) -> InMemory:
+    """A new cloud in memory, at `start`."""
+    from sojourn.adapters import memory
+    from sojourn.adapters.channels.webhook import WebhookChannel
+
+    store, publisher, mailbox = memory.MemoryStore(), memory.MemoryPublisher(), memory.MemoryMailbox()
+    clock = memory.ManualClock(start)
+    channels = {"mailbox": mailbox, "webhook": WebhookChannel()}
+    shop = Workshop(store, publisher, clock, memory.RandomTokens(), channels, Catalog(store, clock), limits)
+    return InMemory(shop, store, publisher, mailbox, clock)
+
+
 def compose(settings: Settings) -> Workshop:
     """A workshop as `settings` say."""
     from sojourn.adapters.memory import RandomTokens
@@ -45,10 +74,6 @@ def compose(settings: Settings) -> Workshop:
 
 
 def _cloud(settings: Settings) -> tuple[Store, Publisher]:
-    if settings.backend == "memory":
-        from sojourn.adapters.memory import MemoryPublisher, MemoryStore
-
-        return MemoryStore(), MemoryPublisher()
     from sojourn.adapters.firestore_store import FirestoreStore
     from sojourn.adapters.pubsub import PubSubPublisher
 

@@ -1,7 +1,7 @@
 """A journey definition from a YAML or JSON file; every fault comes with its line.
 
-A file is YAML as `yaml.SafeLoader` understands it, less what a definition has no use for: aliases (a short file with aliases can be
-a huge definition), tags, and keys that occur twice.
+A file is YAML as `yaml.SafeLoader` understands it, less what a definition has no use for: tags, keys that occur twice or are no
+text, and aliases, with which a short file can be a huge definition.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sojourn.domain.definition import Definition
 from sojourn.domain.errors import DefinitionInvalid, Fault
 from sojourn.domain.loading import MAX_DEPTH, parse_definition
 from sojourn.domain.sugar import Location
-from sojourn.domain.wording import MAX_MESSAGE_CHARACTERS, node_id_at, shown
+from sojourn.domain.wording import MAX_MESSAGE_CHARACTERS, node_id_at, quoting_hint, shown
 
 MAX_FILE_BYTES = 1024 * 1024
 
@@ -76,13 +76,13 @@ def _read_yaml(text: str) -> _Source:
 
 
 def _read_json(text: str) -> _Source:
-    """The values are JSON's own: YAML 1.1 reads `1e5` as text and splits characters beyond U+FFFF. The lines are YAML's, if any."""
+    """Values as JSON has them (YAML 1.1 reads `1e5` as text and splits characters beyond U+FFFF), lines as YAML finds them."""
     try:
         raw = json.loads(text)
     except json.JSONDecodeError as error:
         raise DefinitionInvalid([Fault((), f"not JSON: {error.msg}", line=error.lineno)]) from error
     except (ValueError, RecursionError) as error:  # a number of more than 4,300 digits; ten thousand brackets
-        raise DefinitionInvalid([Fault((), f"not JSON: {str(error)[:MAX_MESSAGE_CHARACTERS]}")]) from error
+        raise DefinitionInvalid([Fault((), f"not JSON: {str(error).partition(':')[0]}")]) from error
     try:
         source = _read_yaml(text.replace("\t", " "))
     except DefinitionInvalid:
@@ -97,7 +97,7 @@ def _faults_of_yaml(text: str) -> Iterator[None]:
         yield
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        problem = " ".join(part for part in (error.context, error.problem) if part)
+        problem = ", ".join(part for part in (error.context, error.problem) if part)
         message = f"not YAML: {problem}"[:MAX_MESSAGE_CHARACTERS]
         raise DefinitionInvalid([Fault((), message, line=mark.line + 1 if mark else None)]) from error
     except yaml.reader.ReaderError as error:
@@ -124,15 +124,16 @@ class _Reader(yaml.SafeLoader):
         named = tuple(replace(fault, node_id=node_id_at(fault.location, raw)) for fault in faults)
         return _Source(raw, self.lines, named)
 
-    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """Refuses what could make a small file big or deep before any of it is built."""
-        event = self.peek_event()
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        mark = event.start_mark
         if isinstance(event, yaml.AliasEvent):
-            raise yaml.composer.ComposerError(None, None, "aliases (*) are not supported", event.start_mark)
-        if getattr(event, "tag", None) is not None:
-            raise yaml.composer.ComposerError(None, None, f"tags ({event.tag:.80}) are not supported", event.start_mark)
+            raise yaml.composer.ComposerError(None, None, "aliases (*) are not supported", mark)
+        if event.tag is not None:
+            raise yaml.composer.ComposerError(None, None, f"tags ({event.tag:.80}) are not supported", mark)
         if self.depth >= MAX_DEPTH:
-            raise yaml.composer.ComposerError(None, None, f"nested deeper than {MAX_DEPTH} levels", event.start_mark)
+            raise yaml.composer.ComposerError(None, None, f"nested deeper than {MAX_DEPTH} levels", mark)
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
@@ -147,13 +148,15 @@ class _Reader(yaml.SafeLoader):
             self.lines[*location, index] = _line(child)
         return [self._value(child, (*location, index), faults) for index, child in enumerate(node.value)]
 
-    def _mapping(self, node: yaml.MappingNode, location: Location, faults: list[Fault]) -> dict[object, object]:
-        values: dict[object, object] = {}
+    def _mapping(self, node: yaml.MappingNode, location: Location, faults: list[Fault]) -> dict[str, object]:
+        values: dict[str, object] = {}
         for key_node, child in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, "a field's name must be text", key_node.start_mark)
-            key = self._scalar(key_node)
-            place: Location = (*location, key)
+            key = self._scalar(key_node) if isinstance(key_node, yaml.ScalarNode) else {}
+            if not isinstance(key, str):
+                message = f"a field's name must be text, not {shown(key)}{quoting_hint(key)}"
+                faults.append(Fault(location, message, line=_line(key_node)))
+                continue
+            place = (*location, key)
             if key in values:
                 message = f"{shown(key)} is here twice; it was first on line {self.lines[place]}"
                 faults.append(Fault(place, message, line=_line(key_node)))
@@ -166,7 +169,8 @@ class _Reader(yaml.SafeLoader):
         try:
             return self.construct_object(node)
         except (ValueError, ArithmeticError, LookupError) as error:
-            raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from error
+            reason = str(error).partition(":")[0]
+            raise yaml.constructor.ConstructorError(None, None, f"no value: {reason}", node.start_mark) from error
 
 
 def _line(node: yaml.Node) -> int:

@@ -1,10 +1,10 @@
-"""Settings: the environment, read once, into one frozen object. A wrong value is refused with its name and what would be right."""
+"""Settings: the environment, read once, into one frozen object. A wrong value is refused by its variable's name."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -19,23 +19,25 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    backend: Literal["google", "memory"] = "google"
     project: Annotated[str, Field(min_length=1)] = "sojourn-local"
     database: Annotated[str, Field(min_length=1)] = "(default)"
     max_nodes_per_hop: Annotated[int, Field(ge=1, le=500)] = MAX_NODES_PER_HOP
     shards: Annotated[int, Field(ge=1, le=1_024)] = DEFAULT_SHARDS
     mailbox_url: str | None = None
     clock_file: Path | None = None
+    firestore_emulator_host: str | None = None
+    pubsub_emulator_host: str | None = None
 
 
 VARIABLES = {
-    "backend": "SOJOURN_BACKEND",
     "project": "GOOGLE_CLOUD_PROJECT",
     "database": "SOJOURN_DATABASE",
     "max_nodes_per_hop": "SOJOURN_MAX_NODES_PER_HOP",
     "shards": "SOJOURN_SHARDS",
     "mailbox_url": "SOJOURN_MAILBOX_URL",
     "clock_file": "SOJOURN_CLOCK_FILE",
+    "firestore_emulator_host": "FIRESTORE_EMULATOR_HOST",
+    "pubsub_emulator_host": "PUBSUB_EMULATOR_HOST",
 }
 
 

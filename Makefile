@@ -1,0 +1,59 @@
+# The door. `make` alone prints this help; every target sets up the virtual environment by itself.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+REQUIREMENTS := requirements-dev.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types layers terraform up down bench package lock clean
+
+help:  ## Print this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(READY): $(REQUIREMENTS) pyproject.toml
+	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is needed: install Python 3.11, or name one with make PYTHON=..."; exit 1; }
+	@echo "setting up $(VENV)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement $(REQUIREMENTS)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+demo: $(READY)  ## A shop's fortnight through two journeys, in-process, judged against its log lines
+	@$(BIN)/sojourn demo
+
+test: $(READY)  ## All tests; those on Google's emulators are skipped, with the reason, where there are none
+	@$(BIN)/pytest
+
+check: lint types layers test  ## What CI runs: lint, types, layers, tests
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+
+types: $(READY)
+	@$(BIN)/mypy shared/sojourn emulator functions/ingest/main.py
+	@for name in run_journey perform sweep; do $(BIN)/mypy functions/$$name/main.py || exit 1; done
+
+layers: $(READY)
+	@$(BIN)/lint-imports
+
+up: $(READY)  ## The local cloud on Google's emulators; Ctrl-C ends it
+	@$(BIN)/sojourn up
+
+down: $(READY)  ## End the local cloud
+	@$(BIN)/sojourn down
+
+bench: $(READY)  ## Measure the engine on this machine
+	@$(BIN)/python -m bench
+
+package: $(READY)  ## A deterministic archive for each function, in build/
+	@$(BIN)/python infra/package.py
+
+lock: $(READY)  ## Pin the newest versions that pyproject.toml allows
+	@$(BIN)/python infra/lock.py
+
+clean:  ## Remove what was made here
+	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

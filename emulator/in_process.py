@@ -1,0 +1,124 @@
+"""The whole cloud in one process: topics are lists, the real functions are called with real push bodies, time stands still.
+
+Nothing is mocked: `functions/*/main.py` are loaded as the functions framework loads them, and each message goes through the
+push envelope, the use case and the answer. `infra/functions.json` says which function a topic feeds.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from types import ModuleType
+from typing import TypeAlias
+
+from flask import Flask, Request
+from werkzeug.test import EnvironBuilder
+
+from emulator.functions_table import REPOSITORY, FunctionsTable, load_functions_table
+from sojourn.application.ports import Outgoing
+from sojourn.application.workshop import Limits
+from sojourn.runtime.application import InMemory, in_memory, install
+from sojourn.runtime.envelope import push_body
+from sojourn.runtime.log import Fields, listening
+
+Function: TypeAlias = Callable[[Request], tuple[str, int]]
+
+MAX_DELIVERIES = 1_000_000
+"""Deliveries until a cloud that will not come to rest is given up."""
+
+
+class InProcessCloud:
+    """Pub/Sub, the functions and the stores, in memory. `copies` deliveries of each message, in an order that `seed` shuffles.
+
+    A context manager: the functions of this process belong to it until it is left.
+    """
+
+    def __init__(self, start: datetime, *, limits: Limits = Limits(), copies: int = 1, seed: int | None = None) -> None:
+        self.memory: InMemory = in_memory(start, limits)
+        self.outcomes: Counter[str] = Counter()
+        self._copies = copies
+        self._dice = random.Random(seed) if seed is not None else None
+        self._functions = load_functions(load_functions_table())
+        self._stack = ExitStack()
+
+    def __enter__(self) -> InProcessCloud:
+        install(self.memory.shop)
+        self._stack.enter_context(listening(self._hear))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+        install(None)
+
+    def _hear(self, line: Fields) -> None:
+        outcomes = line.get("outcomes")
+        self.outcomes.update(outcomes if isinstance(outcomes, Counter) else {})
+        if "stack_trace" in line:
+            raise RuntimeError(f"{line['function']}: {line['stack_trace']}")
+
+    def move_to(self, now: datetime) -> None:
+        """Set the clock."""
+        self.memory.clock.set(now)
+
+    def publish(self, topic: str, data: Sequence[bytes]) -> None:
+        """Publish, and deliver until nothing is left to deliver."""
+        self.memory.publisher.publish_many([Outgoing(topic, item) for item in data])
+        self.settle()
+
+    def settle(self) -> None:
+        """Deliver what the topics hold, and what that brings forth, until all is quiet."""
+        delivered = 0
+        while deliveries := self._deliveries():
+            for topic, data in deliveries:
+                self._deliver(topic, data)
+            delivered += len(deliveries)
+            if delivered > MAX_DELIVERIES:
+                raise RuntimeError(f"more than {MAX_DELIVERIES:,} deliveries: the functions feed each other for ever")
+
+    def _deliveries(self) -> list[tuple[str, bytes]]:
+        take = self.memory.publisher.take
+        waiting = [(topic, data) for topic in self._functions for data in take(topic) for _ in range(self._copies)]
+        if self._dice is not None:
+            self._dice.shuffle(waiting)
+        return waiting
+
+    def _deliver(self, topic: str, data: bytes) -> None:
+        name, function = self._functions[topic]
+        _, status = call(function, push_body(data))
+        if status != 204:
+            raise RuntimeError(f"{name} answered {status} to {data[:200]!r}")
+
+
+def load_functions(table: FunctionsTable) -> dict[str, tuple[str, Function]]:
+    """For each topic the function that it feeds, loaded from its `main.py`."""
+    return {
+        spec.topic: (name, getattr(load_main(REPOSITORY / "functions" / name / "main.py"), spec.entry_point))
+        for name, spec in table.functions.items()
+    }
+
+
+def load_main(path: Path) -> ModuleType:
+    """Import a function's source file under a name of its own, as the functions framework does."""
+    spec = importlib.util.spec_from_file_location(f"function_{path.parent.name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_app = Flask("in-process")
+
+
+def call(function: Function, body: bytes, *, method: str = "POST") -> tuple[str, int]:
+    """Call a function with a real request."""
+    builder = EnvironBuilder(method=method, data=body, content_type="application/json")
+    try:
+        return function(Request(builder.get_environ()))
+    finally:
+        builder.close()

@@ -1,0 +1,35 @@
+"""The time: the machine's, or for the local stack the one that a file says."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sojourn.domain.errors import SettingsInvalid
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+class FileClock:
+    """The moment that stands in a file, read at every call: replacing the file moves the time of every process."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def now(self) -> datetime:
+        """Raises SettingsInvalid. Replace the file in one step (`os.replace`), or a reader may find half of it."""
+        try:
+            text = self._path.read_text(encoding="utf-8").strip()
+            moment = datetime.fromisoformat(text)
+        except OSError as error:
+            raise SettingsInvalid(f"clock file {self._path}: {error.strerror}") from error
+        except ValueError as error:
+            raise SettingsInvalid(f"clock file {self._path}: not a moment in ISO 8601 such as 2026-11-20T12:00:00Z") from error
+        if moment.tzinfo is None:
+            raise SettingsInvalid(f"clock file {self._path}: {text} has no time zone; write {text}Z for UTC")
+        return moment.astimezone(UTC)
