@@ -197,7 +197,6 @@ class LocalCloud:
             "GOOGLE_CLOUD_PROJECT": self.settings.project,
             "FIRESTORE_EMULATOR_HOST": firestore.host,
             "PUBSUB_EMULATOR_HOST": pubsub.host,
-            "SOJOURN_BACKEND": "google",
             "SOJOURN_MAILBOX_URL": self.mailbox.url,
             **self.settings.environment,
         }

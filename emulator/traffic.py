@@ -23,6 +23,7 @@ class Traffic:
         self._copies = copies
         self._published: Counter[str] = Counter()
         self._acknowledged: Counter[str] = Counter()
+        self.outcomes: Counter[str] = Counter()
         self._changed = Condition()
 
     def publish(self, topic: str, count: int) -> None:
@@ -35,6 +36,7 @@ class Traffic:
         """Count what a function says in a line of its log; only 204 acknowledges."""
         with self._changed:
             self._published.update(line.published)
+            self.outcomes.update(line.outcomes)
             self._acknowledged[function] += line.status == HTTPStatus.NO_CONTENT
             self._changed.notify_all()
 

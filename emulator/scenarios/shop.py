@@ -75,13 +75,11 @@ class Bot:
     first_names: tuple[str, ...]
 
 
-# fmt: off
 BOTS = (
-    Bot("tea-taipei", "Asia/Taipei", "zh-TW", ("Mei-ling", "Chih-wei", "Yu-ting", "Chun-hao", "Shu-fen", "Kuan-yu", "Ya-wen", "Po-han")),
-    Bot("tea-berlin", "Europe/Berlin", "de-DE", ("Anna", "Jonas", "Lena", "Felix", "Marie", "Paul", "Greta", "Emil")),
-    Bot("tea-newyork", "America/New_York", "en-US", ("Olivia", "Liam", "Zoe", "Noah", "Grace", "Ethan", "Ruby", "Miles")),
+    Bot("tea-taipei", "Asia/Taipei", "zh-TW", ("Mei-ling", "Chih-wei", "Yu-ting", "Chun-hao", "Shu-fen", "Ya-wen")),
+    Bot("tea-berlin", "Europe/Berlin", "de-DE", ("Anna", "Jonas", "Lena", "Felix", "Greta", "Emil")),
+    Bot("tea-newyork", "America/New_York", "en-US", ("Olivia", "Liam", "Zoe", "Noah", "Ruby", "Miles")),
 )
-# fmt: on
 TRAVEL = ("Asia/Tokyo", "America/Los_Angeles", "Europe/London")
 TEAS = ("oolong", "sencha", "darjeeling", "rooibos", "assam")
 
@@ -119,7 +117,7 @@ def _for_bot(definition: Definition, bot: Bot) -> Definition:
 
 
 def _member(dice: Random, bot: Bot, number: int) -> Member:
-    """The same ids in every bot, since a member is one person only within a bot. One in ten travels, of one in ten no zone is known."""
+    """The ids are the same in every bot: a member is one person only within a bot. Some travel, of some no zone is known."""
     zone = dice.choice((*[bot.timezone] * 8, dice.choice(TRAVEL), None))
     attributes: dict[str, JsonValue] = {"first_name": dice.choice(bot.first_names)}
     return Member(bot.id, f"m-{number:03}", attributes, zone, bot.locale, {}, 1, "scenario", START)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -10,8 +11,8 @@ import pytest
 
 from sojourn.adapters.firestore_store import FirestoreStore
 from sojourn.adapters.memory import MemoryStore
-from sojourn.application.ports import CommitResult, Create, Record, Store, Update
-from sojourn.domain.effect import Effect, EffectStatus
+from sojourn.application.ports import MAX_PAGE, CommitResult, Create, Record, S, Store, Update
+from sojourn.domain.effect import Effect
 from sojourn.domain.ids import member_key
 from sojourn.domain.journey import Journey, JourneyStatus, JourneyVersion, MemberEvent, RejectedEvent
 from sojourn.domain.progress import Progress, Status
@@ -135,7 +136,7 @@ class TestCommitMany:
         assert results == [CONFLICT if number % 7 == 0 else APPLIED for number in range(MANY)]
 
     def test_large_documents_are_spread_over_requests(self, store: Store) -> None:
-        large = [a_rejected(f"r{number}", data=_noise(700_000, seed=number)) for number in range(8)]
+        large = [a_rejected(f"r{number}", data=random.Random(number).randbytes(700_000)) for number in range(8)]
         put(store, *large)
         found = store.get_many(RejectedEvent, [rejected.id for rejected in large])
         assert [stored and stored.value.data for stored in found] == [rejected.data for rejected in large]
@@ -143,29 +144,32 @@ class TestCommitMany:
 
 class TestDue:
     @pytest.mark.parametrize("record", [a_progress(), an_effect()], ids=["progress", "effect"])
-    def test_is_what_the_shard_must_look_at_until_then_oldest_first(self, store: Store, record: Progress | Effect) -> None:
+    def test_is_what_the_shard_must_look_at_until_then_oldest_first(self, store: Store, record: S) -> None:
         due_at = {"late": minutes(2), "early": minutes(0), "at the end": minutes(5), "after": minutes(5.0001)}
         swept = [replace(record, id=f"{name}", shard=3, sweep_at=at) for name, at in due_at.items()]
         other_shard, never = replace(record, id="other", shard=4, sweep_at=NOON), replace(record, id="never")
         put(store, *swept, other_shard, never)
-        found = store.due(type(record), 3, after=None, until=minutes(5))
+        found = store.due(type(record), 3, since=None, until=minutes(5))
         assert [stored.value.id for stored in found] == ["early", "late", "at the end"]
 
-    def test_excludes_the_lower_bound(self, store: Store) -> None:
+    def test_begins_at_the_lower_bound(self, store: Store) -> None:
         put(store, *(replace(a_progress(), id=f"p{at}", shard=0, sweep_at=minutes(at)) for at in range(4)))
-        found = store.due(Progress, 0, after=minutes(1), until=minutes(9))
-        assert [stored.value.id for stored in found] == ["p2", "p3"]
+        found = store.due(Progress, 0, since=minutes(1), until=minutes(9))
+        assert [stored.value.id for stored in found] == ["p1", "p2", "p3"]
 
-    def test_ends_at_the_limit(self, store: Store) -> None:
-        put(store, *(replace(a_progress(), id=f"p{at}", shard=0, sweep_at=minutes(at)) for at in range(4)))
-        assert [s.value.id for s in store.due(Progress, 0, after=None, until=minutes(9), limit=2)] == ["p0", "p1"]
+    def test_a_page_continues_inside_a_moment(self, store: Store) -> None:
+        ids = sorted(f"{number}" for number in range(MAX_PAGE + 3))
+        put(store, *(replace(a_progress(), id=each, shard=0, sweep_at=NOON) for each in ids))
+        first = store.due(Progress, 0, since=NOON, until=NOON)
+        second = store.due(Progress, 0, since=NOON, until=NOON, after=first[-1])
+        assert [stored.value.id for stored in first + second] == ids and len(first) == MAX_PAGE
 
     def test_hands_over_what_can_be_updated(self, store: Store) -> None:
         put(store, replace(a_progress(), shard=0, sweep_at=NOON))
-        (found,) = store.due(Progress, 0, after=None, until=NOON)
+        (found,) = store.due(Progress, 0, since=None, until=NOON)
         settled = replace(found.value, rev=2, sweep_at=None, shard=None)
         assert store.commit_many([(Update(settled, found.version),)]) == [APPLIED]
-        assert store.due(Progress, 0, after=None, until=NOON) == []
+        assert store.due(Progress, 0, since=None, until=NOON) == []
 
 
 class TestQueries:
@@ -209,23 +213,28 @@ class TestQueries:
         put(store, a_progress("other", journey_id="other"))
         found = {stored.value.id for stored in store.live_progress("welcome", parked=True)}
         assert found == {"READY-True", "RUNNING-True", "WAITING-True"}
-        assert len(store.live_progress("welcome", parked=False, limit=2)) == 2
+        rest = store.live_progress("welcome", parked=False, after="READY-False")
+        assert [stored.value.id for stored in rest] == ["RUNNING-False", "WAITING-False"]
 
-    def test_parked_effects_are_pending(self, store: Store) -> None:
-        for parked in (True, False):
-            put(
-                store, *(replace(an_effect(), id=f"{status}-{parked}", status=status, parked=parked) for status in EffectStatus)
-            )
-        put(store, replace(an_effect("other", journey_id="other"), parked=True))
-        assert [stored.value.id for stored in store.parked_effects("welcome")] == ["PENDING-True"]
+    def test_parked_effects_are_of_one_journey(self, store: Store) -> None:
+        parked, other = replace(an_effect("parked"), parked=True), replace(an_effect("other", journey_id="other"), parked=True)
+        put(store, parked, other, an_effect("not parked"))
+        assert [stored.value for stored in store.parked_effects("welcome")] == [parked]
+
+    def test_what_is_no_longer_parked_is_not_found(self, store: Store) -> None:
+        put(store, replace(an_effect(), parked=True))
+        (found,) = store.parked_effects("welcome")
+        assert store.commit_many([(Update(replace(an_effect(), rev=2), found.version),)]) == [APPLIED]
+        assert store.parked_effects("welcome") == []
+
+    def test_a_scan_sees_every_document_of_the_kind(self, store: Store) -> None:
+        heads = [a_journey(name) for name in ("a", "summer/2026")]
+        versions = [JourneyVersion(head.id, number, "{}", NOON) for head in heads for number in (1, 2)]
+        put(store, *heads, *versions, a_progress())
+        assert sorted(store.scan(Journey), key=lambda head: head.id) == heads
+        assert sorted(store.scan(JourneyVersion), key=lambda version: version.id) == versions
+        assert list(store.scan(Effect)) == []
 
     def test_rejected_events_come_newest_first(self, store: Store) -> None:
         put(store, *(a_rejected(f"r{at}", at=minutes(at)) for at in (1, 3, 2)))
         assert [rejected.id for rejected in store.rejected(limit=2)] == ["r3", "r2"]
-
-
-def _noise(size: int, *, seed: int) -> bytes:
-    """Bytes that nothing compresses."""
-    import random
-
-    return random.Random(seed).randbytes(size)

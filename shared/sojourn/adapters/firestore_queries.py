@@ -5,17 +5,17 @@ The emulator answers without any index, so a test derives from each query here w
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
 from google.cloud.firestore_v1.types import StructuredQuery
 
 from sojourn.adapters.firestore_codec import COLLECTIONS
-from sojourn.adapters.firestore_values import form_of
+from sojourn.adapters.firestore_values import Value, form_of
 from sojourn.application.ports import MAX_PAGE
-from sojourn.domain.effect import Effect, EffectStatus
-from sojourn.domain.journey import Journey, JourneyStatus, MemberEvent, RejectedEvent
+from sojourn.domain.effect import Effect
+from sojourn.domain.journey import Journey, JourneyStatus, JourneyVersion, MemberEvent, RejectedEvent
 from sojourn.domain.progress import Progress, Status
 
 Query: TypeAlias = Any
@@ -23,63 +23,73 @@ Query: TypeAlias = Any
 _Condition: TypeAlias = tuple[str, str, object]
 """Field, operator, value."""
 
+_NAME = "__name__"
 _TEXTS = tuple[str, ...]
 _Query = StructuredQuery.pb()
 
 
-def due(kind: type, shard: int, *, after: datetime | None, until: datetime, limit: int) -> Query:
-    """What the sweep of a shard must look at, oldest first."""
-    lower: list[_Condition] = [("sweep_at", "GREATER_THAN", after)] if after is not None else []
+def due(kind: type, shard: int, *, since: datetime | None, until: datetime, after: tuple[datetime, str] | None) -> Query:
+    """What the sweep of a shard must look at, oldest first; `after` is the moment and the full name of a document."""
+    lower: list[_Condition] = [("sweep_at", "GREATER_THAN_OR_EQUAL", since)] if since is not None else []
     upper: _Condition = ("sweep_at", "LESS_THAN_OR_EQUAL", until)
-    return _query(kind, ("shard", "EQUAL", shard), *lower, upper, order_by="sweep_at", limit=limit)
+    return _query(kind, ("shard", "EQUAL", shard), *lower, upper, order_by=("sweep_at", _NAME), after=after or ())
 
 
 def listeners(member_key: str, event_name: str) -> Query:
-    """The names, and nothing else, of the member's progress that listens for the event."""
-    member: _Condition = ("member_key", "EQUAL", member_key)
-    query = _query(Progress, member, ("listens", "ARRAY_CONTAINS", event_name))
-    query.select.fields.add(field_path="__name__")
+    """The names, and nothing else, of the member's progress that listens for the event: all of them."""
+    query = _query(Progress, ("member_key", "EQUAL", member_key), ("listens", "ARRAY_CONTAINS", event_name), limit=None)
+    query.select.fields.add(field_path=_NAME)
     return query
 
 
 def member_events(member_key: str, *, since: datetime) -> Query:
-    """The member's kept events since then, by event time."""
+    """The member's kept events since then, by event time, newest first."""
     recent: _Condition = ("event.occurred_at", "GREATER_THAN_OR_EQUAL", since)
-    member: _Condition = ("member_key", "EQUAL", member_key)
-    return _query(MemberEvent, member, recent, order_by="event.occurred_at", limit=MAX_PAGE)
+    return _query(MemberEvent, ("member_key", "EQUAL", member_key), recent, order_by=("event.occurred_at",), newest_first=True)
 
 
 def journeys(statuses: Collection[JourneyStatus]) -> Query:
-    """Heads in one of the statuses; at least one, Firestore refuses an empty list."""
-    return _query(Journey, ("status", "IN", tuple(statuses)))
+    """Heads in one of the statuses, all of them. At least one status: Firestore refuses an empty list."""
+    return _query(Journey, ("status", "IN", tuple(statuses)), limit=None)
 
 
 def journeys_to_end(until: datetime) -> Query:
-    """Active heads whose end has come."""
+    """Active heads whose end has come, all of them."""
     active: _Condition = ("status", "IN", (JourneyStatus.ONGOING, JourneyStatus.PAUSED))
-    return _query(Journey, active, ("schedule_end_at", "LESS_THAN_OR_EQUAL", until))
+    return _query(Journey, active, ("schedule_end_at", "LESS_THAN_OR_EQUAL", until), limit=None)
 
 
-def live_progress(journey_id: str, *, parked: bool, limit: int) -> Query:
-    """Progress of the journey that is not terminal."""
-    live = tuple(status for status in Status if not status.terminal)
+def live_progress(journey_id: str, *, parked: bool, after: str | None) -> Query:
+    """Progress of the journey that is not terminal, by id; `after` is the full name of a document."""
+    live: _Condition = ("status", "IN", tuple(status for status in Status if not status.terminal))
     of_journey: list[_Condition] = [("journey_id", "EQUAL", journey_id), ("parked", "EQUAL", parked)]
-    return _query(Progress, *of_journey, ("status", "IN", live), limit=limit)
+    return _query(Progress, *of_journey, live, order_by=(_NAME,), after=(after,) if after else ())
 
 
-def parked_effects(journey_id: str, *, limit: int) -> Query:
+def parked_effects(journey_id: str) -> Query:
     """Effects of the journey that wait for its resume."""
-    of_journey: list[_Condition] = [("journey_id", "EQUAL", journey_id), ("parked", "EQUAL", True)]
-    return _query(Effect, *of_journey, ("status", "EQUAL", EffectStatus.PENDING), limit=limit)
+    return _query(Effect, ("journey_id", "EQUAL", journey_id), ("parked", "EQUAL", True))
 
 
 def rejected(*, limit: int) -> Query:
     """Rejected events, newest first."""
-    return _query(RejectedEvent, order_by="created_at", descending=True, limit=limit)
+    return _query(RejectedEvent, order_by=("created_at",), newest_first=True, limit=limit)
+
+
+def everything(kind: type, *, after: str | None) -> Query:
+    """Every document of a kind, by name; `after` is the full name of a document."""
+    query = _query(kind, order_by=(_NAME,), after=(after,) if after else ())
+    query.from_[0].all_descendants = kind is JourneyVersion  # they lie below their journeys
+    return query
 
 
 def _query(
-    kind: type, *conditions: _Condition, order_by: str | None = None, descending: bool = False, limit: int | None = None
+    kind: type,
+    *conditions: _Condition,
+    order_by: Sequence[str] = (),
+    newest_first: bool = False,
+    after: Sequence[datetime | str] = (),
+    limit: int | None = MAX_PAGE,
 ) -> Query:
     query = _Query(from_=[{"collection_id": COLLECTIONS[kind]}])
     for name, operator, value in conditions:
@@ -88,8 +98,17 @@ def _query(
         form_of(_TEXTS if isinstance(value, tuple) else type(value)).write(condition.value, value)
     if conditions:
         query.where.composite_filter.op = query.where.composite_filter.AND
-    if order_by is not None:
-        query.order_by.add(field={"field_path": order_by}, direction="DESCENDING" if descending else "ASCENDING")
+    for name in order_by:
+        query.order_by.add(field={"field_path": name}, direction="DESCENDING" if newest_first else "ASCENDING")
+    for position in after:
+        _write_position(query.start_at.values.add(), position)
     if limit is not None:
         query.limit.value = limit
     return query
+
+
+def _write_position(target: Value, position: datetime | str) -> None:
+    if isinstance(position, str):
+        target.reference_value = position
+    else:
+        form_of(datetime).write(target, position)

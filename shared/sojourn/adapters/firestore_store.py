@@ -86,10 +86,10 @@ class FirestoreStore:
         self._client.transport.close()
 
     def get_many(self, kind: type[R], ids: Sequence[str]) -> list[Stored[R] | None]:
-        paths = [path_of(kind, identifier) for identifier in ids]
-        names = list(dict.fromkeys(f"{self._root}/{path}" for path in paths if path))
-        found = {document.name: document for page in _pages(names, MAX_READS) for document in self._get(page)}
-        documents = (found.get(f"{self._root}/{path}") for path in paths)
+        names = [self._name(kind, identifier) for identifier in ids]
+        wanted = list(dict.fromkeys(filter(None, names)))
+        found = {document.name: document for page in _pages(wanted, MAX_READS) for document in self._get(page)}
+        documents = (found.get(name) for name in names)
         return [_stored(kind, document) if document is not None else None for document in documents]
 
     def _get(self, names: Sequence[str]) -> list[Document]:
@@ -109,8 +109,7 @@ class FirestoreStore:
         return results
 
     def _message(self, write: Write) -> _Message:
-        path = path_of(type(write.record), write.record.id)
-        message = types.Write.pb()(update={"name": f"{self._root}/{path or ''}"})
+        message = types.Write.pb()(update={"name": self._name(type(write.record), write.record.id)})
         encode(write.record, message.update.fields)
         if isinstance(write, Update):
             message.current_document.update_time.FromNanoseconds(write.version)
@@ -145,9 +144,10 @@ class FirestoreStore:
         return [_RESULTS.get(status.code, CommitResult.UNKNOWN) for status in answer._pb.status]
 
     def due(
-        self, kind: type[S], shard: int, *, after: datetime | None, until: datetime, limit: int = MAX_PAGE
+        self, kind: type[S], shard: int, *, since: datetime | None, until: datetime, after: Stored[S] | None = None
     ) -> list[Stored[S]]:
-        return self._stored(kind, queries.due(kind, shard, after=after, until=until, limit=limit))
+        last = (after.value.sweep_at, self._name(kind, after.value.id)) if after and after.value.sweep_at else None
+        return self._stored(kind, queries.due(kind, shard, since=since, until=until, after=last))
 
     def listeners(self, member_key: str, event_name: str) -> list[str]:
         return sorted(identifier_of(found.name) for found in self._run(queries.listeners(member_key, event_name)))
@@ -163,11 +163,18 @@ class FirestoreStore:
     def journeys_to_end(self, until: datetime) -> list[Stored[Journey]]:
         return self._stored(Journey, queries.journeys_to_end(until))
 
-    def live_progress(self, journey_id: str, *, parked: bool, limit: int = MAX_PAGE) -> list[Stored[Progress]]:
-        return self._stored(Progress, queries.live_progress(journey_id, parked=parked, limit=limit))
+    def live_progress(self, journey_id: str, *, parked: bool, after: str | None = None) -> list[Stored[Progress]]:
+        last = self._name(Progress, after) if after is not None else None
+        return self._stored(Progress, queries.live_progress(journey_id, parked=parked, after=last))
 
-    def parked_effects(self, journey_id: str, *, limit: int = MAX_PAGE) -> list[Stored[Effect]]:
-        return self._stored(Effect, queries.parked_effects(journey_id, limit=limit))
+    def parked_effects(self, journey_id: str) -> list[Stored[Effect]]:
+        return self._stored(Effect, queries.parked_effects(journey_id))
+
+    def scan(self, kind: type[R]) -> Iterator[R]:
+        last = None
+        while page := self._run(queries.everything(kind, after=last)):
+            yield from (decode(kind, document) for document in page)
+            last = page[-1].name
 
     def rejected(self, *, limit: int = MAX_PAGE) -> list[RejectedEvent]:
         return self._records(RejectedEvent, queries.rejected(limit=limit))
@@ -183,6 +190,11 @@ class FirestoreStore:
         with _unavailable():
             answers = [answer._pb for answer in self._call(self._client.run_query, types.RunQueryRequest.wrap(request))]
         return [answer.document for answer in answers if answer.HasField("document")]
+
+    def _name(self, kind: type, identifier: str) -> str:
+        """The document's full name; empty where no document can have that id, which Firestore refuses."""
+        path = path_of(kind, identifier)
+        return f"{self._root}/{path}" if path else ""
 
     def _call(self, method: Any, request: Any) -> Any:
         return method(request, retry=_RETRY, timeout=REQUEST_TIMEOUT_SECONDS, metadata=self._metadata)

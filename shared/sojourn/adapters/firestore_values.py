@@ -51,10 +51,9 @@ class Shape:
 
     def __init__(self, kind: type[Any], *, known: Sequence[str] = (), **special: Form | Special) -> None:
         hints = get_type_hints(kind)
-        own: dict[str, Form | Special] = {
-            f.name: form_of(hints[f.name]) for f in fields(kind) if f.name not in {*known, *special}
-        }
-        layout = {name: _special(name, form) for name, form in (own | special).items()}
+        plain = [f.name for f in fields(kind) if f.name not in {*known, *special}]
+        layout = {name: Special(form_of(hints[name]), attrgetter(name)) for name in plain}
+        layout |= {name: _as_special(name, form) for name, form in special.items()}
         self.kind = kind
         self._writers = [(name, item.get, item.form.write) for name, item in layout.items()]
         self._readers = {name: item.form.read for name, item in layout.items() if not item.derived}

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from sojourn.application.ports import Clock, Store
 from sojourn.domain.definition import Definition
 from sojourn.domain.journey import Journey, JourneyStatus, JourneyVersion, version_id
+from sojourn.domain.loading import load_stored
 
 MAX_HEAD_AGE = timedelta(seconds=5)
 """A pause takes hold within this time (design, section 5)."""
@@ -59,7 +60,7 @@ class Catalog:
                 stored = self._store.get_many(JourneyVersion, [key])[0]
                 if stored is None:
                     return None
-                found = self._definitions[key] = Definition.model_validate_json(stored.value.definition)
+                found = self._definitions[key] = load_stored(stored.value.definition)
             self._definitions.move_to_end(key)
             while len(self._definitions) > MAX_DEFINITIONS:
                 self._definitions.popitem(last=False)

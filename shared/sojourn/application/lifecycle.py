@@ -18,6 +18,7 @@ from sojourn.domain.effect import Effect, first_sweep
 from sojourn.domain.engine import unparked
 from sojourn.domain.errors import NotAllowed, NotFound, Unavailable
 from sojourn.domain.journey import Journey, JourneyStatus, JourneyVersion
+from sojourn.domain.loading import dump_definition
 from sojourn.domain.progress import Progress
 
 ALLOWED = {
@@ -36,7 +37,7 @@ def publish_journey(shop: Workshop, definition: Definition) -> Journey:
             _check(stored.value, "publish")
         head = _published(shop, definition, stored.value if stored else None)
         assert head.version is not None
-        text = definition.model_dump_json(exclude_none=True)
+        text = dump_definition(definition)
         version = JourneyVersion(head.id, head.version, text, head.updated_at, token=shop.tokens.token())
         write = Update(head, stored.version) if stored else Create(head)
         if shop.commit_many([(Create(version), write)])[0] is CommitResult.APPLIED:

@@ -86,8 +86,11 @@ def _react(walk: Walk, stimulus: Stimulus) -> None:
 
 
 def _wake(walk: Walk, at: datetime) -> None:
-    """A wait that is over is left by its last path (`timeout` of a wait_for_event); an action that slept runs now."""
-    if walk.status is not Status.WAITING or walk.awaits is not None:
+    """A wait that is over is left by its last path (`timeout` of a wait_for_event); an action that slept runs now.
+
+    An event of the same hop may have led on to another wait, or begun this one anew: that one is not over.
+    """
+    if walk.status is not Status.WAITING or walk.awaits is not None or walk.schedule_at != walk.before.schedule_at:
         return
     walk.since = max(walk.since, at)
     node = walk.node

@@ -145,3 +145,18 @@ def end_of_sleep(now: datetime, start: time, end: time, tz: ZoneInfo) -> datetim
         if begins <= now < ends:
             return ends
     return None
+
+
+def read_moment(value: object, clock: time, offset: timedelta, tz: ZoneInfo) -> datetime | None:
+    """The moment an author's date stands for, plus `offset`: RFC 3339, or a bare date at `clock` in `tz`. None: no date."""
+    try:
+        parsed = _parse_date(value) if isinstance(value, str) else value
+        if isinstance(parsed, datetime):
+            return ((parsed if parsed.tzinfo else parsed.replace(tzinfo=tz)) + offset).astimezone(UTC)
+        return (at_local(parsed, clock, tz) + offset).astimezone(UTC) if isinstance(parsed, date) else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _parse_date(text: str) -> date:
+    return date.fromisoformat(text) if len(text) == len("2026-03-01") else datetime.fromisoformat(text)

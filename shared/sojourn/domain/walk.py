@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import datetime
 from typing import assert_never
 from zoneinfo import ZoneInfo
 
-from pydantic import JsonValue
-
+from sojourn.domain.action import MAX_PAYLOAD_BYTES, payload_of, size_bytes
 from sojourn.domain.definition import (
     Action,
     ApiTrigger,
@@ -29,12 +28,12 @@ from sojourn.domain.definition import (
     WebhookNode,
     listened_by,
 )
-from sojourn.domain.effect import CallWebhook, Effect, EmitEvent, EnrollJourney, Payload, SendMessage, UpdateMember, first_sweep
+from sojourn.domain.effect import Effect, Payload, first_sweep
 from sojourn.domain.event import Event, JsonObject
-from sojourn.domain.expression import compile_expression, render
+from sojourn.domain.expression import compile_expression
 from sojourn.domain.ids import effect_id, fraction
 from sojourn.domain.member import Member
-from sojourn.domain.moment import at_local, next_local
+from sojourn.domain.moment import next_local, read_moment
 from sojourn.domain.progress import (
     MAX_CONSUMED_EVENTS,
     MAX_TRAIL_STEPS,
@@ -50,7 +49,6 @@ from sojourn.domain.sleep import local_zone, sleeps_until
 MAX_NODES_PER_HOP = 32
 MAX_VISITS = 1_000
 """Visits of one node by one passage: a loop that nobody meant ends in ERROR, not in an endless bill."""
-MAX_PAYLOAD_BYTES = 65_536
 MAX_CONTEXT_BYTES = 65_536
 
 
@@ -231,7 +229,7 @@ class Walk:
         result = compile_expression(settings.date).evaluate(self.variables(self.before.trigger))
         if result.reason is not None:
             return result.reason
-        moment = _moment(result.value, settings, tz)
+        moment = read_moment(result.value, settings.time, settings.offset, tz)
         return f"{settings.date}: {result.value!r:.40} is no date" if moment is None else moment
 
     def _branch(self, node: Branch) -> None:
@@ -261,8 +259,8 @@ class Walk:
             if quota is not None and self.messages >= quota:
                 return self.leave("skipped", reason=f"message_quota of {quota} is used up")
             self.messages += 1
-        payload, reasons = self._payload(node)
-        size = len(json.dumps(_payload_json(payload)))
+        payload, reasons = payload_of(node, self.variables(self.before.trigger))
+        size = size_bytes(payload)
         if size > MAX_PAYLOAD_BYTES:
             return self.finish(Status.ERROR, f"node {node.id!r} puts out {size:,} bytes; at most {MAX_PAYLOAD_BYTES:,}")
         effect = self._effect(node, payload)
@@ -273,27 +271,6 @@ class Walk:
             self.status, self.awaits = Status.WAITING, effect.id
             return None
         return self.leave("sent" if isinstance(node, SendMessageNode) else "done", reason=reason)
-
-    def _payload(self, node: Action) -> tuple[Payload, tuple[str, ...]]:
-        variables = self.variables(self.before.trigger)
-        match node:
-            case SendMessageNode(settings=settings):
-                rendered = render(settings.message, variables)
-                return SendMessage(settings.channel, rendered.value), rendered.reasons
-            case WebhookNode(settings=settings):
-                rendered = render(settings.body, variables)
-                return CallWebhook(settings.url, rendered.value), rendered.reasons
-            case UpdateMemberNode(settings=settings):
-                rendered = render(settings.attributes, variables)
-                return UpdateMember(_object(rendered.value)), rendered.reasons
-            case EmitEventNode(settings=settings):
-                rendered = render(settings.data, variables)
-                return EmitEvent(settings.name, _object(rendered.value)), rendered.reasons
-            case EnrollJourneyNode(settings=settings):
-                rendered = render(settings.data, variables)
-                return EnrollJourney(settings.journey_id, _object(rendered.value)), rendered.reasons
-            case _:
-                assert_never(node)
 
     def _effect(self, node: Action, payload: Payload) -> Effect:
         before = self.before
@@ -350,36 +327,3 @@ class Walk:
         node = self.node
         at_node = listened_by(node) if node is not None and self.status is Status.WAITING else ()
         return tuple(sorted({*self.definition.always_listens, *at_node}))
-
-
-def _moment(value: object, settings: DateWait, tz: ZoneInfo) -> datetime | None:
-    if isinstance(value, str):
-        try:
-            value = date.fromisoformat(value) if len(value) == 10 else datetime.fromisoformat(value)
-        except ValueError:
-            return None
-    try:
-        if isinstance(value, datetime):
-            moment = value if value.tzinfo else value.replace(tzinfo=tz)
-        elif isinstance(value, date):
-            moment = at_local(value, settings.time, tz)
-        else:
-            return None
-        return (moment + settings.offset).astimezone(UTC)
-    except OverflowError:
-        return None
-
-
-def _object(value: JsonValue) -> JsonObject:
-    assert isinstance(value, dict), "the template is an object"
-    return value
-
-
-def _payload_json(payload: Payload) -> JsonValue:
-    match payload:
-        case SendMessage(message=value) | CallWebhook(body=value):
-            return value
-        case UpdateMember(attributes=fields) | EmitEvent(data=fields) | EnrollJourney(data=fields):
-            return dict(fields)
-        case _:
-            assert_never(payload)

@@ -56,13 +56,13 @@ class WebhookChannel:
             return Delivery("permanent", reason="no address: neither the channel nor the effect names one")
         try:
             if not _is_safe(httpx.URL(address)):
-                return Delivery("permanent", reason=f"not https: {_shown(address)}")
+                return Delivery("permanent", reason=f"not an https address: {_shown(address)}")
             return self._post(address, effect, message)
         except httpx.TimeoutException:
             return Delivery("retryable", reason=f"no answer in time from {_shown(address)}")
         except httpx.TransportError as error:
             return Delivery("retryable", reason=f"{type(error).__name__}: {_shown(address)}: {error}")
-        except (httpx.InvalidURL, ValueError, OverflowError) as error:  # a host that no name server can be asked for
+        except (httpx.InvalidURL, ValueError) as error:  # a host that no name server can be asked for
             return Delivery("permanent", reason=f"not an address: {_shown(address)}: {error}")
 
     def _post(self, address: str, effect: Effect, message: JsonValue) -> Delivery:
@@ -80,7 +80,7 @@ class WebhookChannel:
 
 
 def _is_safe(url: httpx.URL) -> bool:
-    return url.scheme == "https" or (url.scheme == "http" and _is_loopback(url.host))
+    return bool(url.host) and (url.scheme == "https" or (url.scheme == "http" and _is_loopback(url.host)))
 
 
 def _is_loopback(host: str) -> bool:

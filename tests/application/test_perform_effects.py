@@ -1,0 +1,239 @@
+"""`perform_effects`: each thing once, as far as the world allows; and what keeps it from being done."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from pydantic import JsonValue
+
+from sojourn.application.lifecycle import pause, resume
+from sojourn.application.messages import EFFECTS_TOPIC, EVENTS_TOPIC, EffectMessage
+from sojourn.application.ports import Create
+from sojourn.domain.definition import Definition
+from sojourn.domain.effect import LEASE_SECONDS, Delivery, Effect, EffectStatus, RetryPolicy
+from sojourn.domain.event import read_log_entry
+from sojourn.domain.member import Member
+from sojourn.domain.progress import Progress, Status
+from sojourn.runtime.application import InMemory
+from tests.application.conftest import Cloud
+from tests.builders import BOT, START, after, definition, log, member, send, wait
+
+
+class ScriptedChannel:
+    """A channel that says what it was told to say, and keeps what it was asked."""
+
+    def __init__(self, *deliveries: Delivery, idempotent: bool = True, resend: bool = True, attempts: int = 3) -> None:
+        self._deliveries = list(deliveries)
+        self.idempotent, self.resend_when_uncertain = idempotent, resend
+        self.retry = RetryPolicy(max_attempts=attempts)
+        self.asked: list[str] = []
+
+    def deliver(self, effect: Effect, message: JsonValue, *, url: str | None = None) -> Delivery:
+        self.asked.append(effect.id)
+        return self._deliveries.pop(0) if self._deliveries else Delivery("delivered", provider_id="p1")
+
+
+DONE = Delivery("delivered", provider_id="p1")
+BROKEN = Delivery("retryable", "503 Service Unavailable")
+
+
+def sent(cloud: Cloud, channel: ScriptedChannel | None = None, of: Definition | None = None) -> EffectMessage:
+    """A member who just caused one effect; the message to perform it."""
+    if channel is not None:
+        memory = cloud.memory
+        shop = replace(memory.shop, channels={**memory.shop.channels, "mailbox": channel})
+        cloud.memory = InMemory(shop, memory.store, memory.publisher, memory.mailbox, memory.clock)
+    cloud.publish(of or definition([send(), wait()]))
+    cloud.log(log())
+    cloud.hop()
+    cloud.waiting(EFFECTS_TOPIC)
+    return EffectMessage(effect_id=cloud.only(Effect).id)
+
+
+def test_a_message_is_delivered_once_whatever_is_delivered_again(cloud: Cloud) -> None:
+    message = sent(cloud)
+    assert [outcome.code for outcome in cloud.perform(message)] == ["done"]
+    assert [outcome.code for outcome in cloud.perform(message, message)] == ["duplicate", "duplicate"]
+    assert list(cloud.memory.mailbox.deliveries.values()) == [1]
+    done = cloud.only(Effect)
+    assert (done.status, done.attempts, done.sweep_at) == (EffectStatus.DONE, 1, None)
+    assert done.expire_at is not None
+
+
+def test_of_two_performers_one_delivers(cloud: Cloud) -> None:
+    channel = ScriptedChannel()
+    message = sent(cloud, channel)
+    codes: list[str] = []
+    deliver = channel.deliver
+
+    def another_comes(effect: Effect, body: JsonValue, *, url: str | None = None) -> Delivery:
+        codes.extend(outcome.code for outcome in cloud.perform(message))
+        return deliver(effect, body, url=url)
+
+    channel.deliver = another_comes  # type: ignore[method-assign]
+    assert cloud.perform(message)[0].code == "done"
+    assert codes == ["leased"]
+    assert len(channel.asked) == 1
+
+
+def test_nobody_who_left_is_spoken_to(cloud: Cloud) -> None:
+    message = sent(cloud, of=definition([send(), wait()], exit_events=[{"event": "order"}]))
+    cloud.log(log("order", at=after(minutes=1)))
+    cloud.hop()
+    assert cloud.perform(message)[0].code == "skipped"
+    assert cloud.only(Effect).reason == "the member left: exit event order"
+    assert cloud.memory.mailbox.messages == {}
+
+
+def test_a_paused_journey_parks_its_effects_and_resume_takes_them_up(cloud: Cloud) -> None:
+    message = sent(cloud)
+    pause(cloud.memory.shop, "journey-1")
+    cloud.at(after(seconds=6))
+    assert cloud.perform(message)[0].code == "parked"
+    parked = cloud.only(Effect)
+    assert (parked.status, parked.attempts, parked.sweep_at, parked.parked) == (EffectStatus.PENDING, 0, None, True)
+    resume(cloud.memory.shop, "journey-1")
+    cloud.at(after(seconds=12))
+    assert cloud.perform()[0].code == "done"
+
+
+def test_a_message_that_comes_due_at_night_waits_for_the_morning(cloud: Cloud) -> None:
+    message = sent(cloud, of=definition([send(), wait()], sleep_start_time="22:00", sleep_end_time="08:00"))
+    cloud.at(datetime.fromisoformat("2026-03-02T23:00:00+00:00"))
+    assert cloud.perform(message)[0].code == "pending"
+    assert cloud.perform(message)[0].code == "not_due"
+    asleep = cloud.only(Effect)
+    morning = datetime.fromisoformat("2026-03-03T08:00:00+00:00")
+    assert (asleep.sweep_at, asleep.attempts, asleep.reason) == (morning, 0, "asleep")
+    cloud.at(morning)
+    cloud.sweep()
+    assert cloud.perform()[0].code == "done"
+
+
+def test_a_failure_is_tried_again_by_the_policy_until_it_is_dead(cloud: Cloud) -> None:
+    message = sent(cloud, ScriptedChannel(BROKEN, BROKEN, BROKEN, attempts=3))
+    assert cloud.perform(message)[0].code == "pending"
+    assert cloud.perform(message)[0].code == "not_due"
+    pauses = []
+    for _ in range(2):
+        later = cloud.only(Effect).not_before
+        assert later is not None
+        pauses.append(later - cloud.memory.clock.now())
+        cloud.at(later)
+        cloud.perform(message)
+    assert timedelta(seconds=30) <= pauses[0] <= timedelta(seconds=33)
+    assert timedelta(seconds=60) <= pauses[1] <= timedelta(seconds=66)
+    dead = cloud.only(Effect)
+    assert (dead.status, dead.expire_at) == (EffectStatus.DEAD, None)
+    assert dead.reason == "503 Service Unavailable (3 attempts)"
+
+
+def test_a_permanent_failure_is_final_and_says_why(cloud: Cloud) -> None:
+    message = sent(cloud, ScriptedChannel(Delivery("permanent", "no such address")))
+    assert cloud.perform(message)[0].code == "failed"
+    assert cloud.only(Effect).reason == "no such address"
+
+
+def test_a_channel_that_is_not_there_is_named_beside_those_that_are(cloud: Cloud) -> None:
+    message = sent(cloud, of=definition([send(channel="pigeon"), wait()]))
+    assert cloud.perform(message)[0].code == "failed"
+    assert cloud.only(Effect).reason == "no channel 'pigeon'; there are mailbox, webhook"
+
+
+@pytest.mark.parametrize(
+    ("idempotent", "resend", "code"),
+    [(True, False, "done"), (False, True, "done"), (False, False, "skipped")],
+    ids=["honours keys", "on_uncertain resend", "on_uncertain skip"],
+)
+def test_a_lease_that_ran_out_is_uncertain(cloud: Cloud, idempotent: bool, resend: bool, code: str) -> None:
+    channel = ScriptedChannel(idempotent=idempotent, resend=resend)
+    message = sent(cloud, channel)
+
+    def killed(effect: Effect, body: JsonValue, *, url: str | None = None) -> Delivery:
+        raise KeyboardInterrupt
+
+    deliver, channel.deliver = channel.deliver, killed  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        cloud.perform(message)
+    channel.deliver = deliver  # type: ignore[method-assign]
+    assert cloud.perform(message)[0].code == "leased"
+    cloud.at(after(seconds=LEASE_SECONDS))
+    cloud.sweep()
+    assert cloud.perform()[0].code == code
+    assert len(channel.asked) == (code == "done")
+
+
+def test_a_performer_that_lost_its_lease_does_not_overwrite(cloud: Cloud) -> None:
+    channel = ScriptedChannel()
+    message = sent(cloud, channel)
+    deliver = channel.deliver
+
+    def slow(effect: Effect, body: JsonValue, *, url: str | None = None) -> Delivery:
+        channel.deliver = deliver  # type: ignore[method-assign]
+        cloud.at(after(seconds=LEASE_SECONDS))
+        assert cloud.perform(message)[0].code == "done"
+        return Delivery("permanent", "too late")
+
+    channel.deliver = slow  # type: ignore[method-assign]
+    assert cloud.perform(message)[0].code == "lost_lease"
+    assert cloud.only(Effect).status is EffectStatus.DONE
+
+
+@pytest.mark.parametrize("delivery", [DONE, Delivery("permanent", "no")], ids=["done", "failed"])
+def test_a_member_whose_node_awaits_the_result_is_woken(cloud: Cloud, delivery: Delivery) -> None:
+    message = sent(cloud, ScriptedChannel(delivery), of=definition([send(await_result=True)]))
+    assert cloud.progress.status is Status.WAITING
+    cloud.perform(message)
+    cloud.hop()
+    assert cloud.progress.status is Status.ENDED
+    assert cloud.progress.trail[2].outcome == {"delivered": "done", "permanent": "failed"}[delivery.outcome]
+
+
+def test_a_lost_wake_up_is_found_by_the_sweep(cloud: Cloud) -> None:
+    message = sent(cloud, of=definition([send(await_result=True)]))
+    cloud.perform(message)
+    cloud.waiting("journey-runs")
+    cloud.at(after(minutes=20))
+    cloud.sweep()
+    cloud.hop()
+    assert cloud.progress.status is Status.ENDED
+
+
+def test_attributes_are_set_on_the_member_and_null_removes(cloud: Cloud) -> None:
+    cloud.memory.store.commit_many([(Create(member(old=1, kept=2)),)])
+    node = {"id": "know", "key": "update_member", "settings": {"attributes": {"tier": "gold", "old": None}}}
+    assert cloud.perform(sent(cloud, of=definition([node])))[0].code == "done"
+    assert cloud.only(Member).attributes == {"kept": 2, "tier": "gold"}
+
+
+def test_an_event_that_a_journey_emits_comes_back_in_as_any_other(cloud: Cloud) -> None:
+    node = {"id": "say", "key": "emit_event", "settings": {"name": "tier.reached", "data": {"tier": "gold"}}}
+    cloud.perform(sent(cloud, of=definition([node])))
+    emitted = read_log_entry(cloud.memory.publisher.take(EVENTS_TOPIC)[0], now=START)
+    assert emitted is not None
+    assert (emitted.name, emitted.member_id, emitted.depth, emitted.data["tier"]) == ("tier.reached", "ann", 1, "gold")
+
+
+def test_a_member_is_enrolled_in_another_journey_once(cloud: Cloud) -> None:
+    node = {"id": "next", "key": "enroll_journey", "settings": {"journey_id": "other", "data": {"from": "here"}}}
+    message = sent(cloud, of=definition([node]))
+    assert cloud.perform(message)[0].code == "failed"
+    assert "no ongoing journey 'other'" in str(cloud.only(Effect).reason)
+    other = Definition.model_validate(
+        {
+            "id": "other",
+            "bot_id": BOT,
+            "name": "Other",
+            "nodes": [{"id": "in", "key": "api"}, {"id": "out", "key": "exit"}],
+            "node_paths": [{"source": "in", "target": "out"}],
+        }
+    )
+    again = Cloud()
+    again.publish(other)
+    message = sent(again, of=definition([node]))
+    assert again.perform(message)[0].code == "done"
+    again.hop()
+    enrolled = [progress for progress in again.all(Progress) if progress.journey_id == "other"]
+    assert [(progress.status, progress.trigger.data) for progress in enrolled] == [(Status.ENDED, {"from": "here"})]

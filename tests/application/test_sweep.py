@@ -1,0 +1,116 @@
+"""`sweep`: what should have moved is published again, without feeding a slow consumer twice."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from sojourn.application.messages import RUNS_TOPIC, SWEEPS_TOPIC, SweepMessage
+from sojourn.application.ports import MAX_PAGE, Create
+from sojourn.application.sweep import STUCK_AFTER, sweep
+from sojourn.application.workshop import Limits
+from sojourn.domain.journey import Journey, JourneyStatus
+from sojourn.domain.progress import Progress, Status
+from sojourn.runtime.application import in_memory
+from tests.application.conftest import Cloud
+from tests.builders import START, after, definition, log, wait
+
+SIMPLE = definition([wait()])
+
+
+def test_at_first_sight_it_publishes_and_writes_nothing(cloud: Cloud) -> None:
+    cloud.publish(SIMPLE)
+    cloud.log(log())
+    cloud.waiting(RUNS_TOPIC)  # the message is lost
+    assert "requeued" not in cloud.sweep().notes
+    cloud.at(after(seconds=95))
+    writes = sum(cloud.memory.store.writes.values())
+    assert cloud.sweep().notes == ("requeued",)
+    assert sum(cloud.memory.store.writes.values()) == writes
+    assert cloud.hop()[0].code == "advanced"
+
+
+def test_seen_again_it_bumps_by_a_backoff_and_counts_who_is_stuck(cloud: Cloud) -> None:
+    cloud.publish(SIMPLE)
+    cloud.log(log())
+    minutes, pauses = 5, []
+    for _ in range(3_000):
+        cloud.at(after(minutes=minutes))
+        before = cloud.progress.sweep_count
+        notes = cloud.sweep().notes
+        if cloud.progress.sweep_count > before:
+            pauses.append(cloud.progress.sweep_at - cloud.memory.clock.now())  # type: ignore[operator]
+        if "stuck" in notes:
+            break
+        minutes += 1
+    assert pauses == [timedelta(minutes=min(2**count, 60)) for count in range(STUCK_AFTER)]
+    assert (cloud.progress.sweep_count, cloud.progress.rev) == (STUCK_AFTER, 1)
+    cloud.waiting(RUNS_TOPIC)
+    cloud.at(after(days=9))
+    cloud.sweep()
+    assert cloud.hop()[0].code == "advanced"  # nobody is ever given up
+    assert cloud.progress.sweep_count == 0
+
+
+def test_a_wait_that_is_due_moves_on_and_one_that_is_not_stays(cloud: Cloud) -> None:
+    cloud.publish(SIMPLE)
+    cloud.log(log())
+    cloud.hop()
+    cloud.at(after(hours=23))
+    cloud.sweep()
+    assert cloud.waiting(RUNS_TOPIC) == []
+    cloud.at(after(days=1))
+    cloud.sweep()
+    cloud.hop()
+    assert cloud.progress.status is Status.ENDED
+    cloud.at(after(days=30))
+    assert cloud.sweep().notes == ()
+
+
+def test_an_ordinary_sweep_looks_back_a_quarter_of_an_hour_and_every_tenth_minute_to_the_beginning(cloud: Cloud) -> None:
+    cloud.publish(SIMPLE)
+    cloud.log(log())
+    cloud.at(after(minutes=31))
+    assert cloud.sweep().notes == ()
+    cloud.at(after(minutes=40))
+    assert cloud.sweep().notes == ("requeued",)
+
+
+def test_many_who_are_due_at_one_moment_are_all_found_page_after_page() -> None:
+    cloud = Cloud(in_memory(START, Limits(shards=1)))
+    cloud.publish(SIMPLE)
+    count = 2 * MAX_PAGE + 1
+    cloud.log(*(log(member=f"m{number}") for number in range(count)))
+    cloud.hop()
+    cloud.at(after(days=1))
+    assert cloud.sweep().notes.count("requeued") == count
+    assert {message["progress_id"] for message in cloud.waiting(RUNS_TOPIC)} == {
+        progress.id for progress in cloud.all(Progress)
+    }
+
+
+def test_a_tick_over_many_shards_fans_out_one_message_per_group() -> None:
+    cloud = Cloud(in_memory(START, Limits(shards=40)))
+    cloud.publish(SIMPLE)
+    cloud.log(*(log(member=f"m{number}") for number in range(100)))
+    cloud.waiting(RUNS_TOPIC)
+    cloud.at(after(minutes=2))
+    assert cloud.sweep().code == "fanned_out"
+    groups = [SweepMessage.model_validate_json(data) for data in cloud.memory.publisher.take(SWEEPS_TOPIC)]
+    assert sorted(shard for group in groups for shard in group.shards or ()) == list(range(40))
+    assert len(groups) == 3
+    outcomes = sweep(cloud.memory.shop, groups)
+    assert sum(outcome.notes.count("requeued") for outcome in outcomes) == 100
+
+
+@pytest.mark.parametrize("status", [JourneyStatus.ONGOING, JourneyStatus.PAUSED])
+def test_the_tick_ends_a_journey_whose_time_is_over(cloud: Cloud, status: JourneyStatus) -> None:
+    head = Journey("j", "b", "J", status, 1, START, START, schedule_end_at=after(days=1))
+    cloud.memory.store.commit_many([(Create(head),)])
+    cloud.at(after(hours=23))
+    cloud.sweep()
+    assert cloud.only(Journey).status is status
+    cloud.at(after(days=1))
+    assert "journey_ended" in cloud.sweep().notes
+    assert (cloud.only(Journey).status, cloud.only(Journey).end_reason) == (JourneyStatus.ENDED, "schedule_end_at reached")

@@ -1,0 +1,178 @@
+"""What only Firestore does: refuse documents, fail in many ways, and need an index for every query."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+from google.api_core.exceptions import (
+    Aborted,
+    DeadlineExceeded,
+    GoogleAPICallError,
+    InternalServerError,
+    PermissionDenied,
+    ResourceExhausted,
+    RetryError,
+    ServiceUnavailable,
+)
+from google.cloud.firestore_v1.types import RunQueryResponse, StructuredQuery
+from pytest_mock import MockerFixture
+
+from sojourn.adapters import firestore_queries as queries
+from sojourn.adapters.firestore_codec import COLLECTIONS
+from sojourn.adapters.firestore_store import MAX_REQUEST_BYTES, FirestoreStore
+from sojourn.application.ports import CommitResult, Create, Store
+from sojourn.domain.effect import Effect
+from sojourn.domain.errors import Unavailable
+from sojourn.domain.journey import Journey, JourneyStatus
+from sojourn.domain.progress import Progress
+from tests.contract.records import NOON, a_journey, a_progress, a_rejected, an_effect
+
+INDEXES = json.loads((Path(__file__).parents[2] / "infra" / "firestore_indexes.json").read_text(encoding="utf-8"))
+PASSING = [
+    Aborted("contention"),
+    DeadlineExceeded("slow"),
+    InternalServerError("oops"),
+    ResourceExhausted("ramp up"),
+    ServiceUnavailable("down"),
+    RetryError("gave up", cause=None),
+]
+ASKS: list[Callable[[Store], object]] = [
+    lambda store: store.get_many(Progress, ["p"]),
+    lambda store: store.due(Effect, 0, since=None, until=NOON),
+    lambda store: store.listeners("member", "paid"),
+    lambda store: store.journeys([JourneyStatus.ONGOING]),
+    lambda store: list(store.scan(Journey)),
+]
+RPCS = ("batch_get_documents", "run_query", "batch_write", "commit")
+Failing: TypeAlias = Callable[[Exception], FirestoreStore]
+
+APPLIED, UNKNOWN, REFUSED = CommitResult.APPLIED, CommitResult.UNKNOWN, CommitResult.REFUSED
+SINGLE = (Create(a_progress()),)
+TOGETHER = (Create(a_progress("together")), Create(an_effect()))
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture) -> Iterator[Failing]:
+    """Makes a store whose every request raises."""
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", "127.0.0.1:1")
+    store = FirestoreStore("nowhere")
+
+    def with_error(error: Exception) -> FirestoreStore:
+        for rpc in RPCS:
+            mocker.patch.object(store._client, rpc, side_effect=error)
+        return store
+
+    yield with_error
+    store.close()
+
+
+@pytest.fixture
+def store(firestore_host: str, project: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FirestoreStore]:
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore_host)
+    store = FirestoreStore(project)
+    yield store
+    store.close()
+
+
+@pytest.mark.parametrize("error", PASSING, ids=lambda error: type(error).__name__)
+def test_a_commit_without_a_clear_answer_is_unknown(failing: Failing, error: Exception) -> None:
+    assert failing(error).commit_many([SINGLE, TOGETHER]) == [UNKNOWN, UNKNOWN]
+
+
+@pytest.mark.parametrize("ask", ASKS)
+@pytest.mark.parametrize("error", PASSING, ids=lambda error: type(error).__name__)
+def test_a_read_without_an_answer_is_unavailable(failing: Failing, error: Exception, ask: Callable[[Store], object]) -> None:
+    with pytest.raises(Unavailable, match="Firestore"):
+        ask(failing(error))
+
+
+def test_a_read_that_breaks_off_half_way_is_unavailable(failing: Failing, mocker: MockerFixture) -> None:
+    def broken() -> Iterator[object]:
+        yield RunQueryResponse()
+        raise ServiceUnavailable("half way")
+
+    store = failing(RuntimeError())
+    mocker.patch.object(store._client, "run_query", return_value=broken())
+    with pytest.raises(Unavailable):
+        store.listeners("member", "paid")
+
+
+@pytest.mark.parametrize("ask", [*ASKS, lambda store: store.commit_many([SINGLE]), lambda store: store.commit_many([TOGETHER])])
+def test_a_wrong_set_up_stays_an_error_of_google_s(failing: Failing, ask: Callable[[Store], object]) -> None:
+    with pytest.raises(GoogleAPICallError, match="no role"):
+        ask(failing(PermissionDenied("no role")))
+
+
+@pytest.mark.emulators
+def test_a_document_that_is_too_large_is_refused_and_its_neighbours_are_not(store: FirestoreStore) -> None:
+    too_large = replace(a_journey("large"), name="x" * 1_100_000)
+    no_id = a_journey("x" * 1_501)
+    results = store.commit_many([(Create(journey),) for journey in (a_journey("a"), too_large, no_id, a_journey("b"))])
+    assert results == [APPLIED, REFUSED, REFUSED, APPLIED]
+    assert [journey.id for journey in store.journeys([JourneyStatus.ONGOING])] == ["a", "b"]
+
+
+@pytest.mark.emulators
+@pytest.mark.parametrize("size", [1_100_000, MAX_REQUEST_BYTES + 1])
+def test_a_commit_with_such_a_document_is_refused_as_a_whole(store: FirestoreStore, size: int) -> None:
+    too_large = a_rejected("large", data=random.Random(1).randbytes(size))
+    commits = [(Create(a_progress("a")),), (Create(a_progress("b")), Create(too_large)), (Create(too_large),)]
+    assert store.commit_many(commits) == [APPLIED, REFUSED, REFUSED]
+    assert [s is not None for s in store.get_many(Progress, [a_progress("a").id, a_progress("b").id])] == [True, False]
+
+
+def _needed(query: Any) -> tuple[str, set[str], list[tuple[str, str]]]:
+    """The collection, the fields compared for equality, and the field of range or order with its direction."""
+    filters = [each.field_filter for each in query.where.composite_filter.filters]
+    operators = StructuredQuery.FieldFilter.Operator
+    equal = {f.field.field_path for f in filters if f.op in (operators.EQUAL, operators.IN, operators.ARRAY_CONTAINS)}
+    ranges = {f.field.field_path: "ASCENDING" for f in filters if f.field.field_path not in equal}
+    orders = {o.field.field_path: StructuredQuery.Direction(o.direction).name for o in query.order_by}
+    orders.pop("__name__", None)
+    return query.from_[0].collection_id, equal, list((ranges | orders).items())
+
+
+def _serves(index: Any, equal: set[str], rest: list[tuple[str, str]]) -> bool:
+    found = [(field["path"], field.get("order") or field["array_config"]) for field in index["fields"]]
+    return {path for path, _ in found[: len(equal)]} == equal and found[len(equal) :] == rest
+
+
+QUERIES = {
+    "due progress": queries.due(Progress, 0, since=NOON, until=NOON, after=None),
+    "due effects": queries.due(Effect, 0, since=None, until=NOON, after=(NOON, "name")),
+    "listeners": queries.listeners("member", "paid"),
+    "member events": queries.member_events("member", since=NOON),
+    "journeys": queries.journeys([JourneyStatus.ONGOING]),
+    "journeys to end": queries.journeys_to_end(NOON),
+    "live progress": queries.live_progress("welcome", parked=True, after=None),
+    "parked effects": queries.parked_effects("welcome"),
+    "rejected": queries.rejected(limit=1),
+}
+
+
+@pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES.keys())
+def test_every_query_has_an_index(query: Any) -> None:
+    collection, equal, rest = _needed(query)
+    single = [{"collection": each["collection"], "fields": [each]} for each in INDEXES["single_field_indexes"]]
+    candidates = [index for index in [*INDEXES["composite_indexes"], *single] if index["collection"] == collection]
+    assert any(_serves(index, equal, rest) for index in candidates), (collection, equal, rest)
+
+
+def test_every_index_serves_a_query() -> None:
+    needed = [_needed(query) for query in QUERIES.values()]
+    for index in INDEXES["composite_indexes"]:
+        assert any(index["collection"] == name and _serves(index, equal, rest) for name, equal, rest in needed), index
+
+
+def test_every_collection_is_in_the_table() -> None:
+    assert set(INDEXES["collections_without_other_indexes"]) == set(COLLECTIONS.values())
+
+
+def test_a_scan_needs_no_index() -> None:
+    assert [_needed(queries.everything(kind, after=None))[1:] for kind in COLLECTIONS] == [(set(), [])] * len(COLLECTIONS)
