@@ -1,7 +1,7 @@
 """The oracle: what the raw log lines demand, worked out without the engine, and whether the stores agree.
 
-It reads the lines by itself, knows when each step delivers, and knows of each journey only what the clock alone says: how long a
-passage takes at least and at most, and by when a member who is still on the way must have had which message.
+It reads the lines by itself and knows when each step delivers. Of each journey it knows only what the clock alone says: how
+long a passage takes at least and at most, and by when a member who is still on the way must have had which message.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Stay:
 
 @dataclass(frozen=True, slots=True)
 class Demands:
-    """What must be in the stores: passages, and rejected lines with their reason, by the trace that each line has of its own."""
+    """What must be in the stores: passages, and the reasons of rejected lines by the trace that each line has of its own."""
 
     passages: Mapping[Passage, Stay]
     rejected: Mapping[str, str]
@@ -170,13 +170,12 @@ def _judge_passages(demands: Demands, snapshot: Snapshot) -> Iterator[_Fault]:
     for passage in found.keys() - demands.passages.keys():
         yield from [_Fault("duplicate", f"{passage}: no line asks for it")] * len(found[passage])
     for passage, stay in demands.passages.items():
-        first, *more = found.get(passage) or [None]
-        yield from [_Fault("duplicate", f"{passage}: entered twice")] * len(more)
-        if first is None:
+        if passage not in found:
             yield _Fault("lost", f"{passage}: never entered, though a line of {stay.begins_at:%d %b} asks for it")
-        else:
-            yield from _judge_position(passage, stay, first, now=snapshot.now)
-            yield from _judge_messages(passage, stay, sent[first.id], now=snapshot.now)
+        yield from [_Fault("duplicate", f"{passage}: entered twice")] * (len(found[passage]) - 1)
+        for progress in found[passage]:
+            yield from _judge_position(passage, stay, progress, now=snapshot.now)
+            yield from _judge_messages(passage, stay, sent[progress.id], now=snapshot.now)
 
 
 def _passage_of(progress: Progress) -> Passage:
@@ -192,6 +191,8 @@ def _judge_position(passage: Passage, stay: Stay, progress: Progress, *, now: da
         yield _Fault("lost", f"{passage}: {progress.status} at {progress.node_id}{why}; must be {wanted}")
     elif progress.status is Status.WAITING and (progress.schedule_at is None or progress.schedule_at + NOTICED < now):
         yield _Fault("lost", f"{passage}: stuck at {progress.node_id}, due since {progress.schedule_at}")
+    elif progress.status is Status.ENDED and (progress.ended_at or now) - stay.begins_at < PACES[passage.journey].shortest:
+        yield _Fault("lost", f"{passage}: a wait was skipped, the end came at {progress.ended_at}")
 
 
 def _allowed(pace: Pace, stay: Stay, now: datetime) -> set[Status]:

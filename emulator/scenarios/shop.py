@@ -34,7 +34,8 @@ START = datetime(2026, 3, 2, tzinfo=UTC)
 """A Monday. On Sunday, March 8th, New York changes to daylight saving time."""
 DAYS = 14
 STEP = timedelta(hours=4)
-DEFINITIONS = Path(__file__).with_name("shop")
+FOLDER = Path(__file__).with_name("shop")
+FILES = ("onboarding.yaml", "abandoned_cart.yaml")
 CHATTER_PER_MEMBER = 24
 BROKEN_PER_BOT = 2
 """Times that each kind of broken line is written."""
@@ -107,8 +108,7 @@ def write_log(scenario: Scenario, path: Path) -> None:
 
 def definitions() -> tuple[Definition, ...]:
     """Each of the two files once for every bot, in the bot's own zone."""
-    files = sorted(DEFINITIONS.glob("*.yaml"))
-    return tuple(_for_bot(load_definition(path), bot) for path in files for bot in BOTS)
+    return tuple(_for_bot(load_definition(FOLDER / name), bot) for name in FILES for bot in BOTS)
 
 
 def _for_bot(definition: Definition, bot: Bot) -> Definition:

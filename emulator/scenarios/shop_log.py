@@ -109,7 +109,7 @@ def _request(dice: Random) -> dict[str, JsonValue]:
 
 
 def _stray(dice: Random) -> bytes:
-    return dice.choice((*(text.encode() for text in _TEXT), b"\xff\xfe not UTF-8 \x80"))
+    return dice.choice((*(text.encode() for text in _TEXT), b"caf\xe9 au lait: price changed"))
 
 
 def trace_id(dice: Random) -> str:
@@ -118,7 +118,7 @@ def trace_id(dice: Random) -> str:
 
 
 def broken_lines(dice: Random, at: datetime, *, bot_id: str, member_id: str) -> list[tuple[str, bytes]]:
-    """(service, line) for each way in which a line of ours can be wrong; all but the last two reach the engine."""
+    """(service, line) for each way in which a line of ours can be wrong; the last two only look like ours."""
     subject: dict[str, JsonValue] = {"bot_id": bot_id, "member_id": member_id}
     good = event_fields("order.completed", f"broken-{trace_id(dice)[:8]}", {**subject, "total": 5})
     metadata = {"support_journey": True}

@@ -60,8 +60,7 @@ TOGETHER = (Create(a_progress("together")), Create(an_effect()))
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture) -> Iterator[Failing]:
     """Makes a store whose every request raises."""
-    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", "127.0.0.1:1")
-    store = FirestoreStore("nowhere")
+    store = FirestoreStore("nowhere", emulator_host="127.0.0.1:1")
 
     def with_error(error: Exception) -> FirestoreStore:
         for rpc in RPCS:
@@ -74,8 +73,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture) -> Iterator[
 
 @pytest.fixture
 def store(firestore_host: str, project: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FirestoreStore]:
-    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore_host)
-    store = FirestoreStore(project)
+    store = FirestoreStore(project, emulator_host=firestore_host)
     yield store
     store.close()
 

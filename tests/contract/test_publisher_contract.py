@@ -32,8 +32,7 @@ def topics(request: pytest.FixtureRequest, project: str, monkeypatch: pytest.Mon
         yield memory, lambda topic, wanted: memory.take(topic)
         return
     host = request.getfixturevalue("pubsub_host")
-    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", host)
-    publisher = PubSubPublisher(project)
+    publisher = PubSubPublisher(project, emulator_host=host)
     with grpc.insecure_channel(host, options=CHANNEL) as channel:
         yield publisher, _pull_from(channel, project)
     publisher.close()
@@ -99,8 +98,7 @@ def test_more_bytes_than_one_request_takes(topics: tuple[Publisher, Pull]) -> No
 @pytest.fixture
 def publisher(monkeypatch: pytest.MonkeyPatch) -> Iterator[PubSubPublisher]:
     """One that must not be asked for real."""
-    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:1")
-    publisher = PubSubPublisher("nowhere")
+    publisher = PubSubPublisher("nowhere", emulator_host="127.0.0.1:1")
     yield publisher
     publisher.close()
 

@@ -29,8 +29,7 @@ def store(request: pytest.FixtureRequest, project: str, monkeypatch: pytest.Monk
     if request.param == "memory":
         yield MemoryStore()
         return
-    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", request.getfixturevalue("firestore_host"))
-    store = FirestoreStore(project)
+    store = FirestoreStore(project, emulator_host=request.getfixturevalue("firestore_host"))
     yield store
     store.close()
 

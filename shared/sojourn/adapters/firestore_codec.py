@@ -6,14 +6,16 @@ A renamed attribute is a renamed field: whoever does that writes a migration.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, TypeAlias, cast
 
-from sojourn.adapters.firestore_values import Fields, Shape, Special, form_of, one_of
+from sojourn.adapters.firestore_values import JSON, Fields, Form, Shape, Special, Value, form_of, one_of
 from sojourn.application.ports import R, Record
 from sojourn.domain.effect import CallWebhook, Effect, EmitEvent, EnrollJourney, SendMessage, UpdateMember
 from sojourn.domain.journey import Entries, Journey, JourneyVersion, MemberEvent, RejectedEvent, version_id
 from sojourn.domain.member import Member
-from sojourn.domain.progress import Progress
+from sojourn.domain.progress import Progress, Step
 
 MAX_ID_BYTES = 1_500
 """Firestore's limit on a document id (https://cloud.google.com/firestore/quotas)."""
@@ -33,6 +35,16 @@ COLLECTIONS: dict[type, str] = {
 }
 
 
+def _write_trail(target: Value, trail: Sequence[Step]) -> None:
+    JSON.write(target, [(step.node_id, step.at.isoformat(), step.outcome, step.reason) for step in trail])
+
+
+def _read_trail(value: Value) -> tuple[Step, ...]:
+    return tuple(Step(node_id, datetime.fromisoformat(at), *rest) for node_id, at, *rest in JSON.read(value))
+
+
+# Read and written at every hop and never searched: as maps, ten steps would cost as much time as all the other fields.
+_TRAIL = Form(_write_trail, _read_trail)
 _SHARD = Special(form_of(int), lambda record: record.shard if record.sweep_at is not None else None)
 """Never without `sweep_at`: the sweep's index is sparse."""
 # Only looked for where it is set, so that its index stays small.
@@ -46,7 +58,7 @@ _PAYLOAD = one_of(
     enroll_journey=Shape(EnrollJourney),
 )
 _SHAPES = {
-    Progress: Shape(Progress, known=["id"], shard=_SHARD),
+    Progress: Shape(Progress, known=["id"], shard=_SHARD, trail=_TRAIL),
     Effect: Shape(Effect, known=["id"], shard=_SHARD, payload=_PAYLOAD, parked=_PARKED),
     Journey: Shape(Journey, known=["id"]),
     JourneyVersion: Shape(JourneyVersion, known=["journey_id", "version"]),

@@ -8,7 +8,6 @@ whoever needs to know looks at the token.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -70,12 +69,11 @@ _Batch: TypeAlias = "list[tuple[int, list[_Message]]]"
 
 
 class FirestoreStore:
-    """Make it in the process that uses it: a gRPC channel does not survive a fork. FIRESTORE_EMULATOR_HOST is honoured."""
+    """Make it in the process that uses it: a gRPC channel survives no fork. With `emulator_host`, Google is not asked."""
 
-    def __init__(self, project: str, database: str = "(default)") -> None:
-        host = os.environ.get("FIRESTORE_EMULATOR_HOST")
-        self._client = FirestoreClient(transport=_emulator(host)) if host else FirestoreClient()
-        self._metadata = (("authorization", "Bearer owner"),) if host else ()  # without it the emulator refuses batches
+    def __init__(self, project: str, database: str = "(default)", *, emulator_host: str | None = None) -> None:
+        self._client = FirestoreClient(transport=_emulator(emulator_host)) if emulator_host else FirestoreClient()
+        self._metadata = (("authorization", "Bearer owner"),) if emulator_host else ()  # or the emulator refuses batches
         self._database = f"projects/{project}/databases/{database}"
         self._root = f"{self._database}/documents"
         self._pool = ThreadPoolExecutor(PARALLEL_REQUESTS, thread_name_prefix="firestore")
@@ -106,6 +104,11 @@ class FirestoreStore:
         for batch, outcome in zip(batches, outcomes, strict=True):
             for (index, _), result in zip(batch, outcome, strict=True):
                 results[index] = result
+        refused = [
+            commit[0].record.id for commit, result in zip(commits, results, strict=True) if result is CommitResult.REFUSED
+        ]
+        if refused:
+            _log.error("refused for good: %s", refused)
         return results
 
     def _message(self, write: Write) -> _Message:
@@ -130,7 +133,7 @@ class FirestoreStore:
         except InvalidArgument as error:
             if len(batch) > 1:
                 return [result for each in batch for result in self._send([each])]
-            _log.error("refused for good: %s: %s", commits[0][0].update.name, error)
+            _log.warning("%s: %s", commits[0][0].update.name, error)
             return [CommitResult.REFUSED]
 
     def _commit(self, writes: list[_Message]) -> list[CommitResult]:
@@ -226,7 +229,7 @@ def _batches(commits: Sequence[list[_Message]]) -> Iterator[_Batch]:
     for index, writes in enumerate(commits):
         own_size = sum(write.ByteSize() for write in writes)
         if own_size > MAX_REQUEST_BYTES:
-            _log.error("refused for good: %s: %d bytes", writes[0].update.name, own_size)
+            _log.warning("%s: %d bytes", writes[0].update.name, own_size)
         elif len(writes) > 1:
             yield [(index, writes)]
         else:

@@ -6,7 +6,6 @@ No ordering keys: revisions give the order, and one message that fails would hol
 from __future__ import annotations
 
 import logging
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
@@ -33,11 +32,10 @@ _TRANSIENT = (Aborted, Cancelled, ResourceExhausted, RetryError, ServerError)
 
 
 class PubSubPublisher:
-    """Make it in the process that uses it: a gRPC channel does not survive a fork. PUBSUB_EMULATOR_HOST is honoured."""
+    """Make it in the process that uses it: a gRPC channel survives no fork. With `emulator_host`, Google is not asked."""
 
-    def __init__(self, project: str) -> None:
-        host = os.environ.get("PUBSUB_EMULATOR_HOST")
-        self._client = PublisherClient(transport=_emulator(host)) if host else PublisherClient()
+    def __init__(self, project: str, *, emulator_host: str | None = None) -> None:
+        self._client = PublisherClient(transport=_emulator(emulator_host)) if emulator_host else PublisherClient()
         self._project = project
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ from sojourn.application.ports import Commit, CommitResult, Create, Outgoing, St
 from sojourn.application.workshop import MAX_ROUNDS, Workshop
 from sojourn.domain.definition import Definition, Trigger
 from sojourn.domain.event import Event
-from sojourn.domain.expression import Expression, as_text, compile_expression
+from sojourn.domain.expression import Expression, Scope, as_text, compile_expression, scope
 from sojourn.domain.ids import progress_id
 from sojourn.domain.journey import Entries, Journey, JourneyStatus, entries_id
 from sojourn.domain.member import Member
@@ -135,24 +135,25 @@ def _filter(shop: Workshop, candidate: Candidate, now: datetime) -> str | None:
     if condition is None:
         return None
     expression = compile_expression(condition)
-    return None if expression.holds(_variables(shop, candidate, expression, now)).value else "filter"
+    return None if expression.holds(_scope(shop, candidate, expression, now)).value else "filter"
 
 
 def _keyed(shop: Workshop, candidate: Candidate, source: str, now: datetime) -> str | None:
     """The value of the `entry_key` expression, marked so that no value can be taken for an event id."""
     expression = compile_expression(source)
-    value = expression.evaluate(_variables(shop, candidate, expression, now)).value
+    value = expression.evaluate(_scope(shop, candidate, expression, now)).value
     return None if value is None or isinstance(value, dict | list) else f"key:{as_text(value)}"  # type: ignore[arg-type]
 
 
-def _variables(shop: Workshop, candidate: Candidate, expression: Expression, now: datetime) -> dict[str, object]:
+def _scope(shop: Workshop, candidate: Candidate, expression: Expression, now: datetime) -> Scope:
     """What an entry's expressions see; the member's document is read only where the expression names `member`."""
     event = candidate.event.variables()
     journey = {"id": candidate.head.id, "name": candidate.head.name, "version": candidate.head.version}
     reads = "member" in expression.variables
     stored = shop.store.get_many(Member, [candidate.event.member_key])[0] if reads else None
     member = stored.value.variables() if stored else {"id": candidate.event.member_id, "attributes": {}}
-    return {"event": event, "trigger": event, "journey": journey, "member": member, "context": {}, "now": now}
+    values = {"event": event, "trigger": event, "journey": journey, "member": member, "context": {}, "now": now}
+    return scope(values, expression.variables)
 
 
 def _counted(shop: Workshop, candidate: Candidate, progress: Progress) -> Commit | Outcome:

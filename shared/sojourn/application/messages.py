@@ -15,7 +15,10 @@ RUNS_TOPIC = "journey-runs"
 EFFECTS_TOPIC = "journey-effects"
 SWEEPS_TOPIC = "journey-sweeps"
 
+MAX_SHARDS = 1_024
+
 DocumentId = Annotated[str, Field(min_length=1, max_length=200)]
+Shard = Annotated[int, Field(ge=0, lt=MAX_SHARDS)]
 
 
 class Message(BaseModel):
@@ -46,7 +49,7 @@ class EffectMessage(Message):
 class SweepMessage(Message):
     """Sweep these shards; none named: the minute tick, which fans out. `deep` also looks at what has been due for long."""
 
-    shards: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(default=None, strict=False)
+    shards: tuple[Shard, ...] | None = Field(default=None, max_length=MAX_SHARDS)
     deep: bool = False
 
 

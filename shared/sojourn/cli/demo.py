@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from emulator.report import print_report
-from emulator.scenarios.oracle import demands, judge
-from emulator.scenarios.shop import Scenario, shop, write_log
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from emulator.demo import DemoCloud, EmulatorDemo, InProcessDemo, play, snapshot
+from emulator.report import print_report
+from emulator.scenarios.oracle import demands, judge
+from emulator.scenarios.shop import Scenario, shop, write_log
 from sojourn.application.workshop import Limits
 from sojourn.domain.engine import MAX_NODES_PER_HOP
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import assert_never
 
 from pydantic import JsonValue
@@ -18,12 +17,12 @@ from sojourn.domain.definition import (
 )
 from sojourn.domain.effect import CallWebhook, EmitEvent, EnrollJourney, Payload, SendMessage, UpdateMember
 from sojourn.domain.event import JsonObject
-from sojourn.domain.expression import render
+from sojourn.domain.expression import Scope, render
 
 MAX_PAYLOAD_BYTES = 65_536
 
 
-def payload_of(node: Action, variables: Mapping[str, object]) -> tuple[Payload, tuple[str, ...]]:
+def payload_of(node: Action, variables: Scope) -> tuple[Payload, tuple[str, ...]]:
     """The payload, rendered now so that a retry sends the same words, and why placeholders stayed empty."""
     match node:
         case SendMessageNode(settings=settings):

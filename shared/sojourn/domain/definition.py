@@ -336,9 +336,14 @@ class Definition(Frozen):
         return self.always_listens | {name for node in self.nodes for name in listened_by(node)}
 
     @cached_property
+    def variables(self) -> frozenset[str]:
+        """The variables that a hop's expressions name."""
+        return frozenset(name for used in self._variables() for name in used)
+
+    @property
     def reads_member(self) -> bool:
         """Whether a hop needs the member's document: an expression names `member`, or local times are the member's."""
-        return self.settings.timezone_of == "member" or any("member" in used for used in self._variables())
+        return self.settings.timezone_of == "member" or "member" in self.variables
 
     def _variables(self) -> Iterator[frozenset[str]]:
         goal = self.settings.goal

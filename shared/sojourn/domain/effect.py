@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from pydantic import JsonValue
 
 from sojourn.domain.event import JsonObject
-from sojourn.domain.ids import fraction
+from sojourn.domain.ids import jitter
 from sojourn.domain.progress import READY_GRACE_SECONDS, grace
 
 LEASE_SECONDS = 150
@@ -127,7 +127,7 @@ class RetryPolicy:
         """The pause after the `attempts`-th failure, with up to a tenth of jitter so that failures do not march in step."""
         growth = {"exponential": 2.0 ** min(attempts - 1, 30), "linear": float(attempts), "fixed": 1.0}[self.kind]
         seconds = min(self.initial_seconds * growth, self.maximum_seconds)
-        return timedelta(seconds=seconds * (1 + 0.1 * fraction("retry", effect_id, attempts)))
+        return timedelta(seconds=seconds * (1 + 0.1 * jitter(f"{effect_id}{attempts}")))
 
 
 def first_sweep(effect_id: str, *, now: datetime) -> datetime:

@@ -151,7 +151,7 @@ def _count_goal(walk: Walk, event: Event) -> None:
         return
     revenue = None
     if goal.revenue is not None:
-        value = compile_expression(goal.revenue).evaluate(walk.variables(event)).value
+        value = compile_expression(goal.revenue).evaluate(walk.scope(event)).value
         revenue = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
     walk.consume(event)
     walk.reach(GoalReached(event.id, event.occurred_at, revenue))

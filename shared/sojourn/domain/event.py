@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, UTC, datetime, timedelta
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
     JsonValue,
     StringConstraints,
-    TypeAdapter,
     ValidationError,
 )
+from pydantic_core import from_json
 
 from sojourn.domain.errors import EventRejected
 from sojourn.domain.ids import derived_id, member_key
@@ -29,11 +30,21 @@ MAX_ENTRY_BYTES = 256 * 1024
 """The size limit of a LogEntry (https://cloud.google.com/logging/quotas)."""
 MAX_DATA_DEPTH = 16
 """Levels of nesting in `data`; Firestore itself takes 20 in a document."""
+EARLIEST_YEAR = 2000
+"""A producer that forgot to set a time writes year 1 or 1970."""
 MAX_FUTURE = timedelta(minutes=10)
 """How far a producer's clock may be ahead."""
 MAX_EMIT_DEPTH = 8
 """Events that a journey emits may start journeys that emit events; after this many in a row it is a loop."""
 
+
+def _in_utc(moment: datetime) -> datetime:
+    if not EARLIEST_YEAR <= moment.year < MAXYEAR:  # the last day of all does not exist in every zone
+        raise ValueError(f"must be between {EARLIEST_YEAR} and {MAXYEAR - 1}")
+    return moment.astimezone(UTC)
+
+
+Moment = Annotated[AwareDatetime, Field(strict=False), AfterValidator(_in_utc)]
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 EventName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:\-]*$")]
 
@@ -68,7 +79,7 @@ class _Metadata(BaseModel):
     support_journey: Literal[True]
     event_id: Identifier | None = None
     schema_version: Literal[1] = 1
-    occurred_at: Annotated[AwareDatetime, Field(strict=False)] | None = None
+    occurred_at: Moment | None = None
     depth: Annotated[int, Field(ge=0)] = 0
 
 
@@ -94,11 +105,8 @@ class _LogEntry(BaseModel):
 
     logName: str = ""
     insertId: str = ""
-    timestamp: Annotated[AwareDatetime, Field(strict=False)]
+    timestamp: Moment
     jsonPayload: _Payload
-
-
-_OBJECT: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
 
 
 def read_log_entry(data: bytes, *, now: datetime) -> Event | None:
@@ -116,7 +124,8 @@ def read_log_entry(data: bytes, *, now: datetime) -> Event | None:
         return None
     version = metadata.get("schema_version", SCHEMA_VERSION)
     if version != SCHEMA_VERSION or isinstance(version, bool):
-        raise EventRejected("unknown_version", f"metadata.schema_version: {version!r:.40}; this engine reads {SCHEMA_VERSION}")
+        found = f"{version!r:.40}; this engine reads {SCHEMA_VERSION}"
+        raise EventRejected("unknown_version", f"jsonPayload.metadata.schema_version: {found}")
     try:
         parsed = _LogEntry.model_validate(entry)
     except ValidationError as error:
@@ -128,33 +137,32 @@ def read_log_entry(data: bytes, *, now: datetime) -> Event | None:
 
 
 def _load(data: bytes) -> dict[str, JsonValue]:
+    """Strict JSON: no NaN, no half of a surrogate pair, which Firestore and CEL would choke on, and at most 200 levels."""
     try:
-        return _OBJECT.validate_python(json.loads(data, parse_constant=_no_constant))
-    except RecursionError as error:
-        raise EventRejected("too_deep", f"entry: nested deeper than {MAX_DATA_DEPTH} levels") from error
-    except ValidationError as error:
-        raise EventRejected("malformed", "entry: not a JSON object") from error
+        entry = from_json(data, allow_inf_nan=False)
     except ValueError as error:
-        raise EventRejected("malformed", f"entry: not JSON ({error})"[:300]) from error
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a JSON value")
+        raise EventRejected("malformed", f"entry: not JSON ({error})") from error
+    if not isinstance(entry, dict):
+        raise EventRejected("malformed", f"entry: not a JSON object but {entry!r:.80}")
+    return entry
 
 
 def _event(entry: _LogEntry, body: dict[str, JsonValue], *, now: datetime) -> Event:
     payload, metadata = entry.jsonPayload, entry.jsonPayload.metadata
     if depth_of(body) > MAX_DATA_DEPTH:
-        raise EventRejected("too_deep", f"data: nested deeper than {MAX_DATA_DEPTH} levels")
+        raise EventRejected("too_deep", f"jsonPayload.data: nested deeper than {MAX_DATA_DEPTH} levels")
     if metadata.depth > MAX_EMIT_DEPTH:
-        raise EventRejected("loop", f"metadata.depth: {metadata.depth}; journeys emitted {MAX_EMIT_DEPTH} events in a row")
-    occurred_at = (metadata.occurred_at or entry.timestamp).astimezone(UTC)
+        emitted = f"{metadata.depth!r:.40}; journeys emitted {MAX_EMIT_DEPTH} events in a row"
+        raise EventRejected("loop", f"jsonPayload.metadata.depth: {emitted}")
+    occurred_at = metadata.occurred_at or entry.timestamp
     if occurred_at > now + MAX_FUTURE:
-        raise EventRejected(
-            "future", f"timestamp: {occurred_at.isoformat()} is more than {MAX_FUTURE} ahead of {now.isoformat()}"
-        )
+        field = "jsonPayload.metadata.occurred_at" if metadata.occurred_at else "timestamp"
+        late = f"{occurred_at.isoformat()} is more than {MAX_FUTURE} ahead of {now.isoformat()}"
+        raise EventRejected("future", f"{field}: {late}")
     if metadata.event_id is None and not entry.insertId:
-        raise EventRejected("malformed", "metadata.event_id: missing, and the entry has no insertId to take its place")
+        raise EventRejected(
+            "malformed", "jsonPayload.metadata.event_id: missing, and there is no insertId to take its place"
+        )
     return Event(
         id=metadata.event_id or derived_id("event", entry.logName, entry.timestamp.isoformat(), entry.insertId),
         name=payload.event,
@@ -181,8 +189,9 @@ def first_fault(error: ValidationError) -> str:
     """The first fault of a pydantic error as one line: the field, what is wrong, the value."""
     fault = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in fault["loc"])
+    wanted = fault["msg"].removeprefix("Value error, ").partition(" or instance of ")[0]
     value = "" if fault["type"] == "missing" else f", not {fault['input']!r:.80}"
-    return f"{place}: {fault['msg']}{value}"
+    return f"{place + ': ' if place else '':.100}{wanted:.200}{value}"
 
 
 def write_log_entry(event: Event) -> bytes:

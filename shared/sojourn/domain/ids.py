@@ -11,15 +11,15 @@ import zlib
 
 ID_LENGTH = 26
 """Characters of an id: 130 bits of a sha256 in lower-case base32."""
+_ID_BYTES = 20
+"""The least multiple of base32's five bytes that gives as many characters."""
 
 
 def derived_id(*parts: str | int) -> str:
     """The id of what `parts` name. Each part is prefixed with its length, so that ("ab", "c") and ("a", "bc") differ."""
-    digest = hashlib.sha256()
-    for part in parts:
-        encoded = str(part).encode("utf-8", "surrogatepass")
-        digest.update(b"%d:" % len(encoded) + encoded)
-    return base64.b32encode(digest.digest()).decode("ascii")[:ID_LENGTH].lower()
+    encoded = [str(part).encode("utf-8", "surrogatepass") for part in parts]
+    digest = hashlib.sha256(b"".join(b"%d:%b" % (len(part), part) for part in encoded)).digest()
+    return base64.b32encode(digest[:_ID_BYTES]).decode("ascii")[:ID_LENGTH].lower()
 
 
 def member_key(bot_id: str, member_id: str) -> str:
@@ -38,9 +38,14 @@ def effect_id(progress_id: str, node_id: str, visit: int, slot: int = 0) -> str:
 
 
 def fraction(*parts: str | int) -> float:
-    """A number in [0, 1) that depends on `parts` alone: the dice of splits and jitter, the same on every retry."""
-    digest = hashlib.sha256("\x1f".join(str(part) for part in parts).encode("utf-8", "surrogatepass")).digest()
+    """A number in [0, 1) that depends on `parts` alone: the dice of splits, the same on every retry."""
+    digest = hashlib.sha256("\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:6], "big") / (1 << 48)
+
+
+def jitter(identifier: str) -> float:
+    """A cheaper number in [0, 1), where only spreading matters."""
+    return zlib.crc32(identifier.encode("utf-8")) / (1 << 32)
 
 
 def shard_of(identifier: str, shards: int) -> int:

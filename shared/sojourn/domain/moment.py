@@ -16,43 +16,47 @@ WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun"
 
 MAX_DURATION = timedelta(days=3660)
 """No wait is longer: ten years."""
+MAX_DURATION_CHARACTERS = 100
 
 _UNIT_SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
-_WRITTEN = re.compile(r"(\d+)\s*([wdhms])")
-_ISO = re.compile(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
+_WRITTEN = re.compile(r"(\d+)\s*([wdhms])", re.ASCII)
+_ISO = re.compile(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.ASCII)
 
 
 def parse_duration(text: object) -> timedelta:
     """A duration such as `90s`, `1d 2h30m`, `-3d` or ISO 8601 `P1DT2H`. ValueError names what would be right."""
     if isinstance(text, timedelta):
-        return _bounded(text)
-    if not isinstance(text, str):
-        raise ValueError(f"{text!r} is no duration; write it with units, such as 30m, 1d or 1d 12h")
-    sign, body = (-1, text.strip()[1:]) if text.strip().startswith("-") else (1, text.strip())
-    seconds = _iso_seconds(body) if body.startswith("P") else _written_seconds(body)
+        return _bounded(text.total_seconds())
+    seconds = _seconds(text.strip()) if isinstance(text, str) and len(text) <= MAX_DURATION_CHARACTERS else None
     if seconds is None:
-        raise ValueError(f"{text!r} is no duration; write it with units, such as 30m, 1d or 1d 12h")
-    return _bounded(timedelta(seconds=sign * min(seconds, 10**12)))
+        raise ValueError(f"{text!r:.80} is no duration; write it with units, such as 30m, 1d or 1d 12h")
+    return _bounded(seconds)
 
 
-def _bounded(duration: timedelta) -> timedelta:
-    if abs(duration) > MAX_DURATION:
+def _seconds(text: str) -> int | None:
+    body = text.removeprefix("-")
+    seconds = _iso_seconds(body) if body.startswith("P") else _written_seconds(body)
+    return -seconds if seconds is not None and body != text else seconds
+
+
+def _bounded(seconds: float) -> timedelta:
+    if abs(seconds) > MAX_DURATION.total_seconds():
         raise ValueError(f"a duration is at most {MAX_DURATION.days} days")
-    return duration
+    return timedelta(seconds=seconds)
 
 
 def _written_seconds(text: str) -> int | None:
     parts = _WRITTEN.findall(text)
     if not parts or _WRITTEN.sub("", text).strip():
         return None
-    return sum(int(number[:12]) * _UNIT_SECONDS[unit] for number, unit in parts)
+    return sum(int(number) * _UNIT_SECONDS[unit] for number, unit in parts)
 
 
 def _iso_seconds(text: str) -> int | None:
     match = _ISO.fullmatch(text)
     if match is None or not any(match.groups()):
         return None
-    return sum(int((number or "0")[:12]) * size for number, size in zip(match.groups(), _UNIT_SECONDS.values(), strict=True))
+    return sum(int(number or "0") * size for number, size in zip(match.groups(), _UNIT_SECONDS.values(), strict=True))
 
 
 def format_duration(duration: timedelta) -> str:
@@ -75,7 +79,7 @@ def _positive(duration: timedelta) -> timedelta:
 def parse_zone(name: object) -> str:
     """The IANA name if there is such a zone. ValueError otherwise."""
     if not isinstance(name, str) or zone(name) is None:
-        raise ValueError(f"{name!r} is no IANA time zone, such as Asia/Taipei or Europe/Berlin")
+        raise ValueError(f"{name!r:.80} is no IANA time zone, such as Asia/Taipei or Europe/Berlin")
     return name
 
 
@@ -148,12 +152,17 @@ def end_of_sleep(now: datetime, start: time, end: time, tz: ZoneInfo) -> datetim
 
 
 def read_moment(value: object, clock: time, offset: timedelta, tz: ZoneInfo) -> datetime | None:
-    """The moment an author's date stands for, plus `offset`: RFC 3339, or a bare date at `clock` in `tz`. None: no date."""
+    """The moment an author's date stands for, plus `offset`: RFC 3339, or a bare date at `clock` in `tz`. None: no date.
+
+    Without a zone of its own the date is local, and so is the offset: three days before 09:00 is 09:00, whatever the clocks do.
+    """
     try:
         parsed = _parse_date(value) if isinstance(value, str) else value
-        if isinstance(parsed, datetime):
-            return ((parsed if parsed.tzinfo else parsed.replace(tzinfo=tz)) + offset).astimezone(UTC)
-        return (at_local(parsed, clock, tz) + offset).astimezone(UTC) if isinstance(parsed, date) else None
+        if not isinstance(parsed, date):
+            return None
+        moment = parsed if isinstance(parsed, datetime) else datetime.combine(parsed, clock)
+        moment += offset
+        return moment.astimezone(UTC) if moment.tzinfo else at_local(moment.date(), moment.time(), tz)
     except (ValueError, OverflowError):
         return None
 

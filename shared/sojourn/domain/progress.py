@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sojourn.domain.event import Event, JsonObject
-from sojourn.domain.ids import fraction
+from sojourn.domain.ids import jitter
 
 MAX_TRAIL_STEPS = 50
 MAX_CONSUMED_EVENTS = 50
@@ -98,20 +98,27 @@ class Progress:
 
 def due_for_sweep(progress: Progress, *, now: datetime) -> datetime | None:
     """When the sweep must look at a progress that was just written; None: never (design, section 7)."""
-    match progress.status:
-        case Status.READY if progress.schedule_at is None:
-            return now + grace(progress.id, READY_GRACE_SECONDS)
+    return sweep_moment(progress.id, progress.status, progress.schedule_at, awaits=progress.awaits, now=now)
+
+
+def sweep_moment(
+    identifier: str, status: Status, schedule_at: datetime | None, *, awaits: str | None, now: datetime
+) -> datetime | None:
+    """The same from the fields that it depends on."""
+    match status:
+        case Status.READY if schedule_at is None:
+            return now + grace(identifier, READY_GRACE_SECONDS)
         case Status.RUNNING:
-            return now + grace(progress.id, RUNNING_GRACE_SECONDS)
-        case Status.WAITING if progress.awaits is not None:
+            return now + grace(identifier, RUNNING_GRACE_SECONDS)
+        case Status.WAITING if awaits is not None:
             check = now + timedelta(seconds=AWAIT_CHECK_SECONDS)
-            return check if progress.schedule_at is None else min(check, progress.schedule_at)
+            return check if schedule_at is None else min(check, schedule_at)
         case Status.READY | Status.WAITING:
-            return progress.schedule_at
+            return schedule_at
         case _:
             return None
 
 
 def grace(identifier: str, seconds: int) -> timedelta:
     """`seconds` plus up to half as much jitter, so that what was written together is not swept together."""
-    return timedelta(seconds=seconds * (1 + fraction("jitter", identifier) / 2))
+    return timedelta(seconds=seconds * (1 + jitter(identifier) / 2))

@@ -30,7 +30,7 @@ from sojourn.domain.definition import (
 )
 from sojourn.domain.effect import Effect, Payload, first_sweep
 from sojourn.domain.event import Event, JsonObject
-from sojourn.domain.expression import compile_expression
+from sojourn.domain.expression import Scope, compile_expression, scope
 from sojourn.domain.ids import effect_id, fraction
 from sojourn.domain.member import Member
 from sojourn.domain.moment import next_local, read_moment
@@ -42,7 +42,7 @@ from sojourn.domain.progress import (
     Progress,
     Status,
     Step,
-    due_for_sweep,
+    sweep_moment,
 )
 from sojourn.domain.sleep import local_zone, sleeps_until
 
@@ -65,7 +65,7 @@ class Walk:
         self.consumed, self.goal, self.messages = before.consumed, before.goal, before.messages
         self.steps: list[Step] = []
         self.effects: list[Effect] = []
-        self._variables: dict[str, object] | None = None
+        self._scope: Scope | None = None
 
     @property
     def node(self) -> Node | None:
@@ -152,40 +152,43 @@ class Walk:
         if len(json.dumps(context)) > MAX_CONTEXT_BYTES:
             self.step("context_full", f"more than {MAX_CONTEXT_BYTES:,} bytes; what this node put out was dropped")
             return
-        self.context, self._variables = context, None
+        self.context, self._scope = context, None
 
     def reach(self, goal: GoalReached) -> None:
         """The goal counts once; from now on conditions see `journey.goal_reached`."""
-        self.goal, self._variables = goal, None
+        self.goal, self._scope = goal, None
 
     # Looking around
 
-    def variables(self, event: Event) -> dict[str, object]:
+    def scope(self, event: Event) -> Scope:
         """What expressions see. `event` is the one that is looked at; in a walk, the one that started the passage."""
-        if self._variables is None:
-            journey = {
-                "id": self.before.journey_id,
-                "name": self.definition.name,
-                "version": self.before.version,
-                "goal_reached": self.goal is not None,
-            }
-            member = self.member.variables() if self.member else {"id": self.before.member_id, "attributes": {}}
-            trigger = self.before.trigger.variables()
-            self._variables = {
-                "trigger": trigger,
-                "event": trigger,
-                "member": member,
-                "journey": journey,
-                "context": dict(self.context),
-                "now": self.now,
-            }
-        if event is self.before.trigger:
-            return self._variables
-        return {**self._variables, "event": event.variables()}
+        if event is not self.before.trigger:
+            return scope(self._values(event), self.definition.variables)
+        if self._scope is None:
+            self._scope = scope(self._values(event), self.definition.variables)
+        return self._scope
+
+    def _values(self, event: Event) -> dict[str, object]:
+        before = self.before
+        journey = {
+            "id": before.journey_id,
+            "name": self.definition.name,
+            "version": before.version,
+            "goal_reached": self.goal is not None,
+        }
+        member = self.member.variables() if self.member else {"id": before.member_id, "attributes": {}}
+        return {
+            "trigger": before.trigger.variables(),
+            "event": event.variables(),
+            "member": member,
+            "journey": journey,
+            "context": self.context,
+            "now": self.now,
+        }
 
     def condition(self, source: str, event: Event) -> bool:
         """Whether a condition holds; what is missing is false, and the trail says so."""
-        result = compile_expression(source).holds(self.variables(event))
+        result = compile_expression(source).holds(self.scope(event))
         if result.reason is not None and event is self.before.trigger:
             self.step("false", result.reason)
         return result.value is True
@@ -226,7 +229,7 @@ class Walk:
 
     def _date(self, settings: DateWait, tz: ZoneInfo) -> datetime | str:
         """The moment, or why there is none: then the member goes on at once, and the trail says so."""
-        result = compile_expression(settings.date).evaluate(self.variables(self.before.trigger))
+        result = compile_expression(settings.date).evaluate(self.scope(self.before.trigger))
         if result.reason is not None:
             return result.reason
         moment = read_moment(result.value, settings.time, settings.offset, tz)
@@ -259,7 +262,7 @@ class Walk:
             if quota is not None and self.messages >= quota:
                 return self.leave("skipped", reason=f"message_quota of {quota} is used up")
             self.messages += 1
-        payload, reasons = payload_of(node, self.variables(self.before.trigger))
+        payload, reasons = payload_of(node, self.scope(self.before.trigger))
         size = size_bytes(payload)
         if size > MAX_PAYLOAD_BYTES:
             return self.finish(Status.ERROR, f"node {node.id!r} puts out {size:,} bytes; at most {MAX_PAYLOAD_BYTES:,}")
@@ -295,7 +298,7 @@ class Walk:
     def progress(self) -> Progress:
         """The progress to commit."""
         terminal = self.status.terminal
-        after = replace(
+        return replace(
             self.before,
             status=self.status,
             node_id=self.node_id,
@@ -311,12 +314,12 @@ class Walk:
             goal=self.goal,
             since=self.since,
             parked=False,
+            sweep_at=sweep_moment(self.before.id, self.status, self.schedule_at, awaits=self.awaits, now=self.now),
             sweep_count=0,
             updated_at=self.now,
             ended_at=(self.before.ended_at or self.now) if terminal else None,
             expire_at=(self.before.expire_at or self.now + TERMINAL_RETENTION) if terminal else None,
         )
-        return replace(after, sweep_at=due_for_sweep(after, now=self.now))
 
     def _listens(self) -> tuple[str, ...]:
         """Exit events and the goal everywhere, the node's own while waiting; after the end the goal, in its window."""

@@ -58,7 +58,7 @@ def in_memory(start: datetime, limits: Limits = Limits()) -> InMemory:
 
     store, publisher, mailbox = memory.MemoryStore(), memory.MemoryPublisher(), memory.MemoryMailbox()
     clock = memory.ManualClock(start)
-    channels = {"mailbox": mailbox, "webhook": WebhookChannel()}
+    channels: Channels = {"mailbox": mailbox, "webhook": WebhookChannel()}
     shop = Workshop(store, publisher, clock, memory.RandomTokens(), channels, Catalog(store, clock), limits)
     return InMemory(shop, store, publisher, mailbox, clock)
 
@@ -77,7 +77,8 @@ def _cloud(settings: Settings) -> tuple[Store, Publisher]:
     from sojourn.adapters.firestore_store import FirestoreStore
     from sojourn.adapters.pubsub import PubSubPublisher
 
-    return FirestoreStore(settings.project, settings.database), PubSubPublisher(settings.project)
+    store = FirestoreStore(settings.project, settings.database, emulator_host=settings.firestore_emulator_host)
+    return store, PubSubPublisher(settings.project, emulator_host=settings.pubsub_emulator_host)
 
 
 def _clock(settings: Settings) -> Clock:

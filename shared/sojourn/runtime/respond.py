@@ -65,7 +65,7 @@ def messages(kind: type[M], use_case: Callable[[Workshop, Sequence[M]], list[Out
 
 def respond(request: Request, name: str, handle: Handler) -> Answer:
     """Answer one push request with what `handle` makes of its data, and write its line into the log. GET: alive."""
-    if request.method == "GET":
+    if request.method in ("GET", "HEAD"):
         return "ok", 200
     published: Counter[str] = Counter()
     status, fields = _run(request, handle, published)

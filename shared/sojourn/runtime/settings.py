@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sojourn.application.messages import MAX_SHARDS
 from sojourn.application.workshop import DEFAULT_SHARDS
 from sojourn.domain.engine import MAX_NODES_PER_HOP
 from sojourn.domain.errors import SettingsInvalid
@@ -22,7 +23,7 @@ class Settings(BaseModel):
     project: Annotated[str, Field(min_length=1)] = "sojourn-local"
     database: Annotated[str, Field(min_length=1)] = "(default)"
     max_nodes_per_hop: Annotated[int, Field(ge=1, le=500)] = MAX_NODES_PER_HOP
-    shards: Annotated[int, Field(ge=1, le=1_024)] = DEFAULT_SHARDS
+    shards: Annotated[int, Field(ge=1, le=MAX_SHARDS)] = DEFAULT_SHARDS
     mailbox_url: str | None = None
     clock_file: Path | None = None
     firestore_emulator_host: str | None = None

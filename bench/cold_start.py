@@ -1,0 +1,39 @@
+"""What an instance pays before its first request: importing `main.py` in a fresh interpreter."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from emulator.functions_table import REPOSITORY, load_functions_table
+
+RUNS = 3
+IMPORT = """
+import json, resource, runpy, sys, time
+begin = time.perf_counter()
+runpy.run_path(sys.argv[1], run_name="main")
+seconds = time.perf_counter() - begin
+print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """The fastest of a few fresh interpreters, and its peak memory."""
+
+    function: str
+    seconds: float
+    peak_mib: float
+
+
+def imports() -> list[Import]:
+    """One for each function of `infra/functions.json`."""
+    return [Import(name, *min(_import(name) for _ in range(RUNS))) for name in load_functions_table().functions]
+
+
+def _import(function: str) -> tuple[float, float]:
+    command = [sys.executable, "-c", IMPORT, str(REPOSITORY / "functions" / function / "main.py")]
+    seconds, mib = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return seconds, mib

@@ -1,0 +1,39 @@
+"""What all tests share: a clean environment, and what to do where Google's emulators are missing."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from emulator.errors import EmulatorsMissing
+from emulator.google import find_emulators
+from sojourn.runtime.settings import VARIABLES
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Without emulators their tests are skipped, and the reason says what to install. In CI (`CI=true`) they fail instead."""
+    reason = _missing()
+    if reason is None or os.environ.get("CI") == "true":
+        return
+    for item in items:
+        if item.get_closest_marker("emulators"):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _missing() -> str | None:
+    if all(os.environ.get(VARIABLES[field]) for field in ("firestore_emulator_host", "pubsub_emulator_host")):
+        return None
+    try:
+        find_emulators()
+    except EmulatorsMissing as error:
+        return str(error)
+    return None
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings of whoever runs the tests do not reach them; emulators that run already do."""
+    for field, name in VARIABLES.items():
+        if not field.endswith("_emulator_host"):
+            monkeypatch.delenv(name, raising=False)
