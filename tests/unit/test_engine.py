@@ -10,9 +10,9 @@ from sojourn.domain.definition import Definition
 from sojourn.domain.effect import CallWebhook, EmitEvent, EnrollJourney, SendMessage, UpdateMember
 from sojourn.domain.engine import Transition, advance, advance_all
 from sojourn.domain.member import Member
+from sojourn.domain.nodes import MAX_VISITS
 from sojourn.domain.progress import MAX_TRAIL_STEPS, Progress, Status
 from sojourn.domain.stimulus import Cancel, Due, EffectFinished, EventReceived, Resume, Stimulus
-from sojourn.domain.walk import MAX_VISITS
 from tests.builders import START, after, definition, event, member, progress, send, wait
 
 
@@ -173,6 +173,23 @@ def test_a_repeated_event_restarts_the_timeout_once() -> None:
     assert restarted.progress.schedule_at == after(days=3)
     again = go_on(LISTENING, restarted, EventReceived(opened), now=after(days=2))
     assert again.progress is restarted.progress
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "schedule_at"),
+    [("profile", Status.WAITING, after(days=3)), ("opened", Status.WAITING, after(days=4))],
+    ids=["led to another wait", "restarted"],
+)
+def test_an_event_and_the_wake_up_of_the_wait_it_ended_in_one_hop_wake_nobody_twice(
+    name: str, status: Status, schedule_at: datetime
+) -> None:
+    of = definition(
+        [wait_for_profile(restart={"event": "opened"}), wait()],
+        [("start", "listen"), ("listen", "pause", 0), ("listen", "end", 1), ("listen", "end", 2), ("pause", "end")],
+    )
+    came = EventReceived(event(name, at=after(days=1), data={"complete": True}))
+    both = advance_all(of, start(of).progress, [came, Due(after(days=2))], member=None, now=after(days=2))
+    assert (both.progress.status, both.progress.schedule_at) == (status, schedule_at)
 
 
 LEAVING = definition(

@@ -20,7 +20,7 @@ from sojourn.application.ports import Commit, CommitResult, Create, Outgoing, St
 from sojourn.application.workshop import MAX_ROUNDS, Workshop
 from sojourn.domain.definition import Definition, Trigger
 from sojourn.domain.event import Event
-from sojourn.domain.expression import Expression, Scope, as_text, compile_expression, scope
+from sojourn.domain.expression import Expression, Scope, as_json, as_text, compile_expression, scope
 from sojourn.domain.ids import progress_id
 from sojourn.domain.journey import Entries, Journey, JourneyStatus, entries_id
 from sojourn.domain.member import Member
@@ -141,8 +141,8 @@ def _filter(shop: Workshop, candidate: Candidate, now: datetime) -> str | None:
 def _keyed(shop: Workshop, candidate: Candidate, source: str, now: datetime) -> str | None:
     """The value of the `entry_key` expression, marked so that no value can be taken for an event id."""
     expression = compile_expression(source)
-    value = expression.evaluate(_scope(shop, candidate, expression, now)).value
-    return None if value is None or isinstance(value, dict | list) else f"key:{as_text(value)}"  # type: ignore[arg-type]
+    value = as_json(expression.evaluate(_scope(shop, candidate, expression, now)).value)
+    return None if value is None or isinstance(value, dict | list) else f"key:{as_text(value)}"
 
 
 def _scope(shop: Workshop, candidate: Candidate, expression: Expression, now: datetime) -> Scope:

@@ -20,6 +20,7 @@ from sojourn.domain.effect import Effect
 from sojourn.domain.event import Event
 from sojourn.domain.expression import compile_expression
 from sojourn.domain.member import Member
+from sojourn.domain.nodes import run
 from sojourn.domain.progress import READY_GRACE_SECONDS, GoalReached, Progress, Status, grace
 from sojourn.domain.stimulus import Cancel, Due, EffectFinished, EventReceived, Resume, Stimulus
 from sojourn.domain.walk import MAX_NODES_PER_HOP, Walk
@@ -76,7 +77,7 @@ def _react(walk: Walk, stimulus: Stimulus) -> None:
             walk.finish(Status.CANCELED, reason)
         case Resume():
             if walk.status in (Status.READY, Status.RUNNING):
-                walk.run()
+                run(walk)
         case Due(at):
             _wake(walk, at)
         case EffectFinished():
@@ -95,10 +96,10 @@ def _wake(walk: Walk, at: datetime) -> None:
     walk.since = max(walk.since, at)
     node = walk.node
     if node is None or node.category != "rule":
-        walk.run()
+        run(walk)
     else:
         walk.leave("timeout" if isinstance(node, WaitForEvent) else "due", index=len(branch_names(node)) - 1)
-        walk.run()
+        run(walk)
 
 
 def _finish_await(walk: Walk, finished: EffectFinished) -> None:
@@ -107,7 +108,7 @@ def _finish_await(walk: Walk, finished: EffectFinished) -> None:
     walk.since = walk.now
     walk.remember({"outcome": finished.outcome, "reason": finished.reason, "result": finished.result})
     walk.leave(finished.outcome.lower(), reason=finished.reason)
-    walk.run()
+    run(walk)
 
 
 def _receive(walk: Walk, event: Event) -> None:
@@ -134,7 +135,7 @@ def _receive_at(walk: Walk, node: WaitForEvent, event: Event) -> None:
             walk.since = event.occurred_at
             walk.remember({"branch": branch.name, "event": event.name, "data": dict(event.data)})
             walk.leave(branch.name, index=index, reason=f"event {event.name}")
-            walk.run()
+            run(walk)
             return
     restart = node.settings.restart
     if restart is not None and _matches(walk, restart, event):

@@ -160,9 +160,7 @@ def _event(entry: _LogEntry, body: dict[str, JsonValue], *, now: datetime) -> Ev
         late = f"{occurred_at.isoformat()} is more than {MAX_FUTURE} ahead of {now.isoformat()}"
         raise EventRejected("future", f"{field}: {late}")
     if metadata.event_id is None and not entry.insertId:
-        raise EventRejected(
-            "malformed", "jsonPayload.metadata.event_id: missing, and there is no insertId to take its place"
-        )
+        raise EventRejected("malformed", "jsonPayload.metadata.event_id: missing, and there is no insertId to take its place")
     return Event(
         id=metadata.event_id or derived_id("event", entry.logName, entry.timestamp.isoformat(), entry.insertId),
         name=payload.event,

@@ -1,39 +1,20 @@
-"""The walk of one hop: a mutable scratch copy of the progress's position, and what running each kind of node does to it."""
+"""The walk of one hop: a mutable scratch copy of where the member is, which becomes the progress to commit."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
 from datetime import datetime
-from typing import assert_never
-from zoneinfo import ZoneInfo
 
-from sojourn.domain.action import MAX_PAYLOAD_BYTES, payload_of, size_bytes
 from sojourn.domain.definition import (
-    Action,
-    ApiTrigger,
-    Branch,
-    DateWait,
     Definition,
-    EmitEventNode,
-    EnrollJourneyNode,
-    EventTrigger,
-    Exit,
     Node,
-    SendMessageNode,
-    Split,
-    UpdateMemberNode,
-    Wait,
-    WaitForEvent,
-    WebhookNode,
     listened_by,
 )
-from sojourn.domain.effect import Effect, Payload, first_sweep
+from sojourn.domain.effect import Effect
 from sojourn.domain.event import Event, JsonObject
 from sojourn.domain.expression import Scope, compile_expression, scope
-from sojourn.domain.ids import effect_id, fraction
 from sojourn.domain.member import Member
-from sojourn.domain.moment import next_local, read_moment
 from sojourn.domain.progress import (
     MAX_CONSUMED_EVENTS,
     MAX_TRAIL_STEPS,
@@ -44,11 +25,8 @@ from sojourn.domain.progress import (
     Step,
     sweep_moment,
 )
-from sojourn.domain.sleep import local_zone, sleeps_until
 
 MAX_NODES_PER_HOP = 32
-MAX_VISITS = 1_000
-"""Visits of one node by one passage: a loop that nobody meant ends in ERROR, not in an endless bill."""
 MAX_CONTEXT_BYTES = 65_536
 
 
@@ -71,45 +49,6 @@ class Walk:
     def node(self) -> Node | None:
         """The node that the member is at; None at the end, or where the version has no such node."""
         return self.definition.by_id.get(self.node_id) if self.node_id is not None else None
-
-    def run(self) -> None:
-        """Run node after node until a wait, the end, or the limit of this hop (then RUNNING: another hop goes on)."""
-        self.changed = True
-        self.status, self.schedule_at, self.awaits = Status.RUNNING, None, None
-        while self.status is Status.RUNNING:
-            node = self.node
-            if node is None:
-                self.finish(Status.ERROR, f"version {self.before.version} has no node {self.node_id!r}")
-            elif self.nodes_left <= 0:
-                return
-            elif self.visits.get(node.id, 0) >= MAX_VISITS:
-                self.finish(Status.ERROR, f"node {node.id!r} was visited {MAX_VISITS:,} times")
-            else:
-                self.nodes_left -= 1
-                self._run(node)
-
-    def _run(self, node: Node) -> None:
-        if isinstance(node, SendMessageNode) and self._sleeps():
-            return
-        self.visits[node.id] = self.visits.get(node.id, 0) + 1
-        match node:
-            case EventTrigger() | ApiTrigger():
-                self.leave("entered")
-            case Wait():
-                self._wait(node)
-            case WaitForEvent():
-                self.wait_until(self.now + node.settings.timeout, "waiting", "for " + ", ".join(listened_by(node)))
-            case Branch():
-                self._branch(node)
-            case Split():
-                self._split(node)
-            case SendMessageNode() | WebhookNode() | UpdateMemberNode() | EmitEventNode() | EnrollJourneyNode():
-                self._act(node)
-            case Exit():
-                self.step("exited")
-                self.finish(Status.ENDED, None)
-            case _:
-                assert_never(node)
 
     # Moving on
 
@@ -192,106 +131,6 @@ class Walk:
         if result.reason is not None and event is self.before.trigger:
             self.step("false", result.reason)
         return result.value is True
-
-    def zone(self) -> ZoneInfo:
-        """The zone of local times here."""
-        return local_zone(self.definition.settings, self.member)
-
-    def _sleeps(self) -> bool:
-        window = sleeps_until(self.definition.settings, self.member, self.now)
-        if window is None:
-            return False
-        end, tz = window
-        self.wait_until(end, "asleep", f"until {end.astimezone(tz):%H:%M} {tz.key}")
-        return True
-
-    # Rules
-
-    def _wait(self, node: Wait) -> None:
-        settings, tz = node.settings, self.zone()
-        if settings.duration is not None:
-            self._wait_or_go(self.now + settings.duration, tz)
-        elif settings.until_time is not None:
-            self._wait_or_go(next_local(self.now, settings.until_time.time, tz, settings.until_time.weekdays), tz)
-        elif settings.until_date is not None:
-            moment = self._date(settings.until_date, tz)
-            if isinstance(moment, str):
-                self.leave("due", reason=moment)
-            else:
-                self._wait_or_go(moment, tz)
-
-    def _wait_or_go(self, moment: datetime, tz: ZoneInfo) -> None:
-        local = f"until {moment.astimezone(tz):%Y-%m-%d %H:%M} {tz.key}"
-        if moment > self.now:
-            self.wait_until(moment, "waiting", local)
-        else:
-            self.leave("due", reason=f"{local} is over")
-
-    def _date(self, settings: DateWait, tz: ZoneInfo) -> datetime | str:
-        """The moment, or why there is none: then the member goes on at once, and the trail says so."""
-        result = compile_expression(settings.date).evaluate(self.scope(self.before.trigger))
-        if result.reason is not None:
-            return result.reason
-        moment = read_moment(result.value, settings.time, settings.offset, tz)
-        return f"{settings.date}: {result.value!r:.40} is no date" if moment is None else moment
-
-    def _branch(self, node: Branch) -> None:
-        for index, branch in enumerate(node.settings.branches):
-            if self.condition(branch.condition, self.before.trigger):
-                return self.leave(branch.name, index=index, reason=branch.condition)
-        return self.leave("else", index=len(node.settings.branches))
-
-    def _split(self, node: Split) -> None:
-        """Sticky: hashed from member and node, the same on every passage. Otherwise from the passage and the visit."""
-        before = self.before
-        sticky = (before.member_key, before.journey_id, node.id)
-        seed = sticky if node.settings.sticky else (before.id, node.id, self.visits[node.id])
-        branches = node.settings.branches
-        point = fraction("split", *seed) * sum(branch.weight for branch in branches)
-        for index, branch in enumerate(branches):
-            point -= branch.weight
-            if point < 0:
-                return self.leave(branch.name, index=index)
-        raise AssertionError("the point is below the sum of the weights")
-
-    # Actions
-
-    def _act(self, node: Action) -> None:
-        quota = self.definition.settings.message_quota
-        if isinstance(node, SendMessageNode):
-            if quota is not None and self.messages >= quota:
-                return self.leave("skipped", reason=f"message_quota of {quota} is used up")
-            self.messages += 1
-        payload, reasons = payload_of(node, self.scope(self.before.trigger))
-        size = size_bytes(payload)
-        if size > MAX_PAYLOAD_BYTES:
-            return self.finish(Status.ERROR, f"node {node.id!r} puts out {size:,} bytes; at most {MAX_PAYLOAD_BYTES:,}")
-        effect = self._effect(node, payload)
-        self.effects.append(effect)
-        reason = "; ".join(reasons) or None
-        if isinstance(node, SendMessageNode | WebhookNode) and node.settings.await_result:
-            self.step("awaiting", reason)
-            self.status, self.awaits = Status.WAITING, effect.id
-            return None
-        return self.leave("sent" if isinstance(node, SendMessageNode) else "done", reason=reason)
-
-    def _effect(self, node: Action, payload: Payload) -> Effect:
-        before = self.before
-        identifier = effect_id(before.id, node.id, self.visits[node.id])
-        return Effect(
-            id=identifier,
-            progress_id=before.id,
-            journey_id=before.journey_id,
-            version=before.version,
-            bot_id=before.bot_id,
-            member_id=before.member_id,
-            member_key=before.member_key,
-            node_id=node.id,
-            payload=payload,
-            created_at=self.now,
-            updated_at=self.now,
-            sweep_at=first_sweep(identifier, now=self.now),
-        )
 
     # The result
 
