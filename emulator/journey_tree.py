@@ -11,10 +11,11 @@ from pydantic import JsonValue
 from rich.text import Text
 from rich.tree import Tree
 
-from sojourn.domain.definition import (
+from sojourn.domain.definition import Definition
+from sojourn.domain.moment import format_duration
+from sojourn.domain.node import (
     ApiTrigger,
     Branch,
-    Definition,
     EmitEventNode,
     EnrollJourneyNode,
     EventTrigger,
@@ -28,7 +29,6 @@ from sojourn.domain.definition import (
     WebhookNode,
     branch_names,
 )
-from sojourn.domain.moment import format_duration
 from sojourn.domain.progress import Progress, Status
 
 

@@ -10,8 +10,9 @@ import pytest
 from sojourn.application.lifecycle import end, pause
 from sojourn.application.messages import RUNS_TOPIC
 from sojourn.application.ports import Commit, CommitResult, Outgoing
-from sojourn.domain.definition import Definition, EventTrigger
+from sojourn.domain.definition import Definition
 from sojourn.domain.journey import Entries, MemberEvent, RejectedEvent
+from sojourn.domain.node import EventTrigger
 from sojourn.domain.progress import Progress, Status
 from tests.application.conftest import Cloud
 from tests.builders import START, after, definition, entry, log, payload, send, wait

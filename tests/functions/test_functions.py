@@ -1,4 +1,4 @@
-"""The functions of `functions/*/main.py`, called as the cloud calls them: every answer, and the line that each leaves in the log."""
+"""The functions of `functions/*/main.py`, called as the cloud calls them: every answer, and the line it leaves in the log."""
 
 from __future__ import annotations
 
@@ -133,22 +133,21 @@ def test_an_entry_that_is_none_of_ours_is_counted_and_not_kept(cloud: InMemory, 
     assert not cloud.store.writes
 
 
-class DownStore(MemoryStore):
-    """A store that does not answer."""
+class FailingStore(MemoryStore):
+    """A store of which every request fails with the same error."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self._error = error
 
     def _fail(self, *_: object, **__: object) -> NoReturn:
-        raise Unavailable("Firestore: deadline exceeded")
+        raise self._error
 
     get_many = commit_many = journeys = journeys_to_end = due = _fail
 
 
-class BrokenStore(MemoryStore):
-    """A store with a bug."""
-
-    def _fail(self, *_: object, **__: object) -> NoReturn:
-        raise ZeroDivisionError("a secret of the house")
-
-    get_many = commit_many = journeys = journeys_to_end = due = _fail
+DOWN = Unavailable("Firestore: deadline exceeded")
+BUG = ZeroDivisionError("a secret of the house")
 
 
 @pytest.mark.parametrize("data", ["good", "garbage"])
@@ -156,7 +155,7 @@ class BrokenStore(MemoryStore):
 def test_a_store_that_does_not_answer_is_503_so_that_the_message_comes_again(
     name: str, data: str, cloud: InMemory, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stand_on(cloud, DownStore())
+    stand_on(cloud, FailingStore(DOWN))
     assert call(FUNCTIONS[name], push_body(GOOD[name] if data == "good" else b"garbage")) == ("503", 503)
     (line,) = lines(capsys)
     assert (line["severity"], line["error"]) == ("WARNING", "Firestore: deadline exceeded")
@@ -166,7 +165,7 @@ def test_a_store_that_does_not_answer_is_503_so_that_the_message_comes_again(
 def test_a_bug_is_500_with_the_stack_in_the_log_and_not_in_the_answer(
     name: str, cloud: InMemory, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stand_on(cloud, BrokenStore())
+    stand_on(cloud, FailingStore(BUG))
     assert call(FUNCTIONS[name], push_body(GOOD[name])) == ("500", 500)
     (line,) = lines(capsys)
     assert (line["severity"], line["error"]) == ("ERROR", "ZeroDivisionError('a secret of the house')")
@@ -192,5 +191,5 @@ def test_under_the_functions_framework_the_answers_are_the_same(
     answers = [client.post("/", data=body) for body in (push_body(GOOD[name]), push_body(b"garbage"), b"garbage")]
     assert [(answer.status_code, answer.data) for answer in answers] == [(204, b""), (204, b""), (400, b"400")]
     assert client.get("/").status_code == client.head("/").status_code == 200
-    stand_on(cloud, BrokenStore())
+    stand_on(cloud, FailingStore(BUG))
     assert client.post("/", data=push_body(GOOD[name])).data == b"500"

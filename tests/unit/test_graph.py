@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from sojourn.domain.definition import Definition, branch_names
+from sojourn.domain.definition import Definition
 from sojourn.domain.errors import Fault
 from sojourn.domain.graph import MAX_CYCLES, check, check_outline
+from sojourn.domain.node import branch_names
 from sojourn.domain.outline import Edge, Outline, Vertex, read_outline
 
 BRANCHES = {"api": ("",), "wait": ("",), "exit": (), "webhook": ("",), "branch": ("yes_", "else")}

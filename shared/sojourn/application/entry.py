@@ -18,12 +18,13 @@ from sojourn.application.messages import RUNS_TOPIC, RunMessage
 from sojourn.application.outcome import UNAVAILABLE, Outcome
 from sojourn.application.ports import Commit, CommitResult, Create, Outgoing, Stored, Update
 from sojourn.application.workshop import MAX_ROUNDS, Workshop
-from sojourn.domain.definition import Definition, Trigger
+from sojourn.domain.definition import Definition
 from sojourn.domain.event import Event
 from sojourn.domain.expression import Expression, Scope, as_json, as_text, compile_expression, scope
 from sojourn.domain.ids import progress_id
 from sojourn.domain.journey import Entries, Journey, JourneyStatus, entries_id
 from sojourn.domain.member import Member
+from sojourn.domain.node import Trigger
 from sojourn.domain.progress import Progress, Status, due_for_sweep
 
 ONCE = "1"

@@ -22,7 +22,6 @@ from sojourn.application.messages import EFFECTS_TOPIC, EVENTS_TOPIC, RUNS_TOPIC
 from sojourn.application.outcome import UNAVAILABLE, Outcome
 from sojourn.application.ports import CommitResult, Create, Outgoing, Stored, Update
 from sojourn.application.workshop import MAX_ROUNDS, Workshop
-from sojourn.domain.definition import ApiTrigger
 from sojourn.domain.effect import (
     LEASE_SECONDS,
     CallWebhook,
@@ -38,6 +37,7 @@ from sojourn.domain.effect import (
 from sojourn.domain.event import MAX_EMIT_DEPTH, JsonObject, emitted_by, write_log_entry
 from sojourn.domain.journey import JourneyStatus
 from sojourn.domain.member import Member
+from sojourn.domain.node import ApiTrigger
 from sojourn.domain.progress import TERMINAL_RETENTION, Progress, Status
 from sojourn.domain.sleep import sleeps_until
 

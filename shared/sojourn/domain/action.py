@@ -7,17 +7,10 @@ from typing import assert_never
 
 from pydantic import JsonValue
 
-from sojourn.domain.definition import (
-    Action,
-    EmitEventNode,
-    EnrollJourneyNode,
-    SendMessageNode,
-    UpdateMemberNode,
-    WebhookNode,
-)
 from sojourn.domain.effect import CallWebhook, EmitEvent, EnrollJourney, Payload, SendMessage, UpdateMember
 from sojourn.domain.event import JsonObject
 from sojourn.domain.expression import Scope, render
+from sojourn.domain.node import Action, EmitEventNode, EnrollJourneyNode, SendMessageNode, UpdateMemberNode, WebhookNode
 
 MAX_PAYLOAD_BYTES = 65_536
 

@@ -15,14 +15,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
-from sojourn.domain.definition import Definition, EventMatch, WaitForEvent, branch_names
+from sojourn.domain.definition import Definition
 from sojourn.domain.effect import Effect
 from sojourn.domain.event import Event
 from sojourn.domain.expression import compile_expression
+from sojourn.domain.fields import EventMatch
 from sojourn.domain.member import Member
-from sojourn.domain.nodes import run
+from sojourn.domain.node import WaitForEvent, branch_names
 from sojourn.domain.progress import READY_GRACE_SECONDS, GoalReached, Progress, Status, grace
 from sojourn.domain.stimulus import Cancel, Due, EffectFinished, EventReceived, Resume, Stimulus
+from sojourn.domain.visit import run
 from sojourn.domain.walk import MAX_NODES_PER_HOP, Walk
 
 __all__ = ["MAX_NODES_PER_HOP", "Transition", "advance", "advance_all"]

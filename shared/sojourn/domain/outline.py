@@ -15,8 +15,8 @@ from typing import Final, TypeVar, get_args
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
-from sojourn.domain.definition import Node, NodeFields
 from sojourn.domain.moment import Duration
+from sojourn.domain.node import Node, NodeFields
 from sojourn.domain.sugar import LAST_PATHS, Location
 
 T = TypeVar("T")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sojourn.domain.definition import Settings
+from sojourn.domain.journey_settings import Settings
 from sojourn.domain.member import Member
 from sojourn.domain.moment import end_of_sleep, zone
 

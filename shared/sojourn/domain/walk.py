@@ -6,15 +6,12 @@ import json
 from dataclasses import replace
 from datetime import datetime
 
-from sojourn.domain.definition import (
-    Definition,
-    Node,
-    listened_by,
-)
+from sojourn.domain.definition import Definition
 from sojourn.domain.effect import Effect
 from sojourn.domain.event import Event, JsonObject
 from sojourn.domain.expression import Scope, compile_expression, scope
 from sojourn.domain.member import Member
+from sojourn.domain.node import Node, listened_by
 from sojourn.domain.progress import (
     MAX_CONSUMED_EVENTS,
     MAX_TRAIL_STEPS,

@@ -9,8 +9,10 @@ from typing import Any, TypeGuard, get_args
 from pydantic import BaseModel, StringConstraints
 from pydantic_core import ErrorDetails
 
-from sojourn.domain.definition import Definition, NodeFields, NodeId, Url
+from sojourn.domain.definition import Definition
 from sojourn.domain.event import EventName
+from sojourn.domain.fields import NodeId, Url
+from sojourn.domain.node import NodeFields
 from sojourn.domain.outline import KINDS, closest
 from sojourn.domain.sugar import Expanded, Location, sugar_fields
 

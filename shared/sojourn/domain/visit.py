@@ -1,4 +1,4 @@
-"""What each kind of node does to a member who comes to it: the rules, the actions, the ends."""
+"""A visit to a node: what each kind does to the member who comes to it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from typing import assert_never
 from zoneinfo import ZoneInfo
 
 from sojourn.domain.action import MAX_PAYLOAD_BYTES, payload_of, size_bytes
-from sojourn.domain.definition import (
+from sojourn.domain.effect import Effect, Payload, first_sweep
+from sojourn.domain.expression import compile_expression
+from sojourn.domain.ids import effect_id, fraction
+from sojourn.domain.moment import next_local, read_moment
+from sojourn.domain.node import (
     Action,
     ApiTrigger,
     Branch,
@@ -25,10 +29,6 @@ from sojourn.domain.definition import (
     WebhookNode,
     listened_by,
 )
-from sojourn.domain.effect import Effect, Payload, first_sweep
-from sojourn.domain.expression import compile_expression
-from sojourn.domain.ids import effect_id, fraction
-from sojourn.domain.moment import next_local, read_moment
 from sojourn.domain.progress import Status
 from sojourn.domain.sleep import local_zone, sleeps_until
 from sojourn.domain.walk import Walk

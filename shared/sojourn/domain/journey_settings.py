@@ -1,0 +1,60 @@
+"""The settings of a journey: how members enter, leave and are spoken to."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AwareDatetime, Field, model_validator
+
+from sojourn.domain.expression import Condition
+from sojourn.domain.fields import MAX_BRANCHES, EventMatch, Frozen, LocalTime
+from sojourn.domain.moment import Duration, ZoneName, zone
+
+
+class Goal(EventMatch):
+    """What the journey is for. Reached at most once a passage, within `window` of the entry, also after the passage is over."""
+
+    window: Duration = timedelta(days=30)
+    revenue: Condition | None = None
+    exit: bool = False
+
+
+class Settings(Frozen):
+    """How members enter, leave and are spoken to. Times of day are local: the journey's zone, or the member's where known."""
+
+    schedule_start_at: AwareDatetime | None = None
+    schedule_end_at: AwareDatetime | None = None
+    repeat_journey_times: Annotated[int, Field(ge=1, le=1_000_000)] | None = 1
+    while_active: Literal["skip", "allow"] | None = None
+    entry_key: Condition | None = None
+    message_quota: Annotated[int, Field(ge=1)] | None = None
+    sleep_start_time: LocalTime | None = None
+    sleep_end_time: LocalTime | None = None
+    timezone: ZoneName = "UTC"
+    timezone_of: Literal["journey", "member"] = "journey"
+    exit_events: Annotated[tuple[EventMatch, ...], Field(max_length=MAX_BRANCHES)] = ()
+    goal: Goal | None = None
+
+    @model_validator(mode="after")
+    def _pairs(self) -> Settings:
+        if (self.sleep_start_time is None) != (self.sleep_end_time is None):
+            raise ValueError("give both of sleep_start_time and sleep_end_time, or neither")
+        if self.sleep_start_time is not None and self.sleep_start_time == self.sleep_end_time:
+            raise ValueError("sleep_start_time and sleep_end_time are the same: nobody would ever be spoken to")
+        if self.schedule_start_at and self.schedule_end_at and self.schedule_start_at >= self.schedule_end_at:
+            raise ValueError("schedule_start_at must be before schedule_end_at")
+        return self
+
+    @property
+    def skips_while_active(self) -> bool:
+        """Without a setting: one passage at a time, except where `entry_key` tells passages apart."""
+        return self.while_active == "skip" if self.while_active else self.entry_key is None
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The journey's own time zone."""
+        found = zone(self.timezone)
+        assert found is not None, "ZoneName was validated"
+        return found

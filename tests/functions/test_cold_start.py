@@ -1,0 +1,33 @@
+"""A cold start loads no client of Google's and little memory: they come with the first request, after the fork."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from emulator.functions_table import REPOSITORY, load_functions_table
+
+MAX_RSS_MIB = 120
+LOAD = """
+import json, resource, runpy, sys
+import functions_framework
+before = set(sys.modules)
+runpy.run_path(sys.argv[1])
+vendors = {name for name in sys.modules if name.partition(".")[0] in ("google", "grpc", "httpx")}
+print(json.dumps([sorted(vendors - before), "grpc" in sys.modules, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(load_functions_table().functions))
+def test_importing_a_function_loads_no_vendor_client(name: str) -> None:
+    command = [sys.executable, "-c", LOAD, str(REPOSITORY / "functions" / name / "main.py")]
+    environment = {"PYTHONPATH": str(REPOSITORY / "shared")}
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=60)
+    vendors, has_grpc, max_rss_kib = json.loads(done.stdout)
+    assert vendors == []
+    assert has_grpc is False
+    assert max_rss_kib / 1024 < MAX_RSS_MIB
