@@ -33,8 +33,8 @@ lint: $(READY)
 	@$(BIN)/ruff format --check --quiet .
 
 types: $(READY)
-	@$(BIN)/mypy shared/sojourn emulator functions/ingest/main.py
-	@for name in run_journey perform sweep; do $(BIN)/mypy functions/$$name/main.py || exit 1; done
+	@$(BIN)/mypy shared/sojourn emulator functions bench infra
+	@$(BIN)/mypy tests
 
 layers: $(READY)
 	@$(BIN)/lint-imports

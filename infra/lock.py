@@ -23,7 +23,7 @@ def resolve(*requirements: str, constraints: Path | None = None) -> dict[str, st
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--report", "-"]
     command += ["--disable-pip-version-check", "--no-build-isolation", *requirements]
     command += ["--constraint", str(constraints)] if constraints else []
-    report = json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+    report = json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout)
     found = {normalized(item["metadata"]["name"]): item["metadata"]["version"] for item in report["install"]}
     found.pop("sojourn", None)
     return found

@@ -10,9 +10,9 @@ from sojourn.domain.definition import Definition
 from sojourn.domain.effect import CallWebhook, EmitEvent, EnrollJourney, SendMessage, UpdateMember
 from sojourn.domain.engine import Transition, advance, advance_all
 from sojourn.domain.member import Member
-from sojourn.domain.visit import MAX_VISITS
 from sojourn.domain.progress import MAX_TRAIL_STEPS, Progress, Status
 from sojourn.domain.stimulus import Cancel, Due, EffectFinished, EventReceived, Resume, Stimulus
+from sojourn.domain.visit import MAX_VISITS
 from tests.builders import START, after, definition, event, member, progress, send, wait
 
 

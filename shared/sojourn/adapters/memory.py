@@ -35,6 +35,11 @@ class MemoryStore:
         self.writes: Counter[str] = Counter()
         self.queries: Counter[str] = Counter()
 
+    def forget_counts(self) -> None:
+        """Count from zero again."""
+        for counts in (self.reads, self.writes, self.queries):
+            counts.clear()
+
     def get_many(self, kind: type[R], ids: Sequence[str]) -> list[Stored[R] | None]:
         with self._lock:
             self.reads[kind.__name__] += len(ids)
