@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from emulator.functions_table import REPOSITORY, load_functions_table
 
 RUNS = 3
-IMPORT = """
-import json, resource, runpy, sys, time
+IMPORT = r"""
+import json, pathlib, re, resource, runpy, sys, time
 begin = time.perf_counter()
 runpy.run_path(sys.argv[1], run_name="main")
 seconds = time.perf_counter() - begin
-print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+status = pathlib.Path("/proc/self/status")  # ru_maxrss would begin with the parent's
+kib = re.search(r"VmHWM:\s*(\d+)", status.read_text())[1] if status.exists() else resource.getrusage(0).ru_maxrss
+print(json.dumps([seconds, int(kib) / 1024]))
 """
 
 

@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def files(function: str) -> Iterator[tuple[str, Path]]:
-    """What goes into a function's archive, by its name there: `sojourn` lies at the root, from where the function imports it."""
+    """What goes into a function's archive, by its name there: `sojourn` lies at the root, where the function looks for it."""
     for name in ("main.py", "requirements.txt"):
         yield name, ROOT / "functions" / function / name
     yield "sojourn/__init__.py", SHARED / "sojourn" / "__init__.py"

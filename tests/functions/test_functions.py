@@ -187,7 +187,8 @@ def test_under_the_functions_framework_the_answers_are_the_same(
     monkeypatch.setitem(sys.modules, "main", sys)  # and its module, by the name of its file
     source = REPOSITORY / "functions" / name / "main.py"
     spec = load_functions_table().functions[name]
-    client = functions_framework.create_app(spec.entry_point, str(source), "http").test_client()
+    app = functions_framework.create_app(spec.entry_point, str(source), "http")  # type: ignore[no-untyped-call]
+    client = app.test_client()
     answers = [client.post("/", data=body) for body in (push_body(GOOD[name]), push_body(b"garbage"), b"garbage")]
     assert [(answer.status_code, answer.data) for answer in answers] == [(204, b""), (204, b""), (400, b"400")]
     assert client.get("/").status_code == client.head("/").status_code == 200
