@@ -15,7 +15,7 @@ help:  ## Print this help
 $(READY): $(REQUIREMENTS) pyproject.toml
 	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is needed: install Python 3.11, or name one with make PYTHON=..."; exit 1; }
 	@echo "setting up $(VENV)"
-	@$(PYTHON) -m venv --clear $(VENV)
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement $(REQUIREMENTS)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@

@@ -9,7 +9,7 @@ import pytest
 
 from sojourn.application.ingest import ingest
 from sojourn.application.lifecycle import publish_journey
-from sojourn.application.messages import EFFECTS_TOPIC, RUNS_TOPIC, EffectMessage, RunMessage, SweepMessage
+from sojourn.application.messages import EFFECTS_TOPIC, RUNS_TOPIC, SWEEPS_TOPIC, EffectMessage, RunMessage, SweepMessage
 from sojourn.application.outcome import Outcome
 from sojourn.application.perform_effects import perform_effects
 from sojourn.application.ports import R
@@ -44,6 +44,13 @@ class Cloud:
     def perform(self, *messages: EffectMessage) -> list[Outcome]:
         waiting = [EffectMessage.model_validate_json(data) for data in self.memory.publisher.take(EFFECTS_TOPIC)]
         return perform_effects(self.memory.shop, messages or waiting)
+
+    def settle(self) -> list[Outcome]:
+        """Page after page, until a change of a journey's head has reached everybody."""
+        outcomes: list[Outcome] = []
+        while messages := [SweepMessage.model_validate_json(data) for data in self.memory.publisher.take(SWEEPS_TOPIC)]:
+            outcomes += sweep(self.memory.shop, messages)
+        return outcomes
 
     def sweep(self) -> Outcome:
         return sweep(self.memory.shop, [SweepMessage()])[0]

@@ -99,6 +99,7 @@ def test_a_paused_journey_parks_its_effects_and_resume_takes_them_up(cloud: Clou
     parked = cloud.only(Effect)
     assert (parked.status, parked.attempts, parked.sweep_at, parked.parked) == (EffectStatus.PENDING, 0, None, True)
     resume(cloud.memory.shop, "journey-1")
+    cloud.settle()
     cloud.at(after(seconds=12))
     assert cloud.perform()[0].code == "done"
 

@@ -230,6 +230,7 @@ def test_a_member_on_a_paused_journey_is_parked_and_taken_up_on_resume(cloud: Cl
     cloud.at(after(days=3))
     assert "requeued" not in cloud.sweep().notes
     resume(cloud.memory.shop, SIMPLE.id)
+    cloud.settle()
     assert cloud.hop()[0].code == "advanced"
     assert (cloud.progress.status, cloud.progress.schedule_at) == (Status.WAITING, after(days=4))
 
@@ -259,6 +260,7 @@ def test_an_event_on_a_paused_journey_counts_on_resume(cloud: Cloud) -> None:
     assert cloud.hop()[0].code == "parked"
     cloud.at(after(days=2))
     resume(cloud.memory.shop, LISTENING.id)
+    cloud.settle()
     cloud.at(after(days=2, minutes=1))
     cloud.hop()
     assert cloud.progress.context["w"]["branch"] == "b"  # the event, not the timeout that fell due meanwhile
@@ -272,6 +274,7 @@ def test_a_wait_that_is_not_due_is_armed_again_after_a_resume(cloud: Cloud) -> N
     cloud.at(after(hours=1))
     cloud.hop(RunMessage(progress_id=cloud.progress.id))
     resume(cloud.memory.shop, LISTENING.id)
+    cloud.settle()
     cloud.at(after(hours=1, seconds=6))
     assert cloud.hop()[0].code == "nothing_due"
     cloud.at(after(hours=1, minutes=2))
@@ -286,5 +289,6 @@ def test_ending_a_journey_cancels_who_is_on_the_way(cloud: Cloud) -> None:
     cloud.hop()
     cloud.at(after(minutes=1))
     end(cloud.memory.shop, SIMPLE.id, reason="enough")
+    cloud.settle()
     assert cloud.hop()[0].notes == ("canceled",)
     assert (cloud.progress.status, cloud.progress.end_reason, cloud.progress.sweep_at) == (Status.CANCELED, "enough", None)

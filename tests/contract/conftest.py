@@ -9,6 +9,9 @@ import pytest
 
 from emulator.errors import EmulatorsMissing
 from emulator.google import Emulator, start_firestore, start_pubsub
+from sojourn.adapters.firestore_store import FirestoreStore
+from sojourn.adapters.memory import MemoryStore
+from sojourn.application.ports import Store
 
 
 @pytest.fixture
@@ -27,6 +30,17 @@ def firestore_host() -> Iterator[str]:
 def pubsub_host() -> Iterator[str]:
     """host:port of the Pub/Sub emulator."""
     yield from _running(start_pubsub)
+
+
+@pytest.fixture(params=["memory", pytest.param("firestore", marks=pytest.mark.emulators)])
+def store(request: pytest.FixtureRequest, project: str) -> Iterator[Store]:
+    """Each `Store`, empty."""
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    store = FirestoreStore(project, emulator_host=request.getfixturevalue("firestore_host"))
+    yield store
+    store.close()
 
 
 def _running(start: Callable[..., Emulator]) -> Iterator[str]:

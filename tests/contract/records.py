@@ -9,11 +9,22 @@ from typing import TypeVar, get_args
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from sojourn.application.ports import Record, S
+from sojourn.application.ports import CommitResult, Create, Record, S, Store
 from sojourn.domain.effect import Effect, EffectStatus, Payload, SendMessage
 from sojourn.domain.event import Event
+from sojourn.domain.history import Refusal, refusal_of
 from sojourn.domain.ids import derived_id, member_key
-from sojourn.domain.journey import Entries, Journey, JourneyStatus, JourneyVersion, MemberEvent, RejectedEvent
+from sojourn.domain.journey import (
+    Entries,
+    Extension,
+    Journey,
+    JourneyStatus,
+    JourneyVersion,
+    MemberEvent,
+    Migration,
+    RejectedEvent,
+    Settling,
+)
 from sojourn.domain.member import Member
 from sojourn.domain.progress import GoalReached, Progress, Status, Step
 
@@ -71,9 +82,20 @@ def a_member_event(identifier: str, *, at: datetime, member_id: str = "mary") ->
     return MemberEvent(an_event(at=at, identifier=identifier, member_id=member_id), created_at=NOON, expire_at=minutes(60))
 
 
+def a_refusal(identifier: str, reason: str = "filter", *, member_id: str = "mary", at: datetime = NOON) -> Refusal:
+    """An event that did not enter `welcome`."""
+    refused = an_event(member_id=member_id, identifier=identifier)
+    return refusal_of(refused, "welcome", reason=reason, now=at, token="")
+
+
 def a_rejected(identifier: str, *, at: datetime = NOON, data: bytes = b"{") -> RejectedEvent:
     """An entry that is no JSON."""
     return RejectedEvent(identifier, "malformed", "entry: not JSON", data, at, minutes(60))
+
+
+def put(store: Store, *records: Record) -> None:
+    """Create each by itself, and make sure of it."""
+    assert set(store.commit_many([(Create(record),) for record in records])) == {CommitResult.APPLIED}
 
 
 _ids = st.text(st.characters(), min_size=1, max_size=200)
@@ -102,6 +124,9 @@ BY_ANNOTATION: dict[object, st.SearchStrategy[object]] = {
     "Status": st.sampled_from(Status),
     "EffectStatus": st.sampled_from(EffectStatus),
     "JourneyStatus": st.sampled_from(JourneyStatus),
+    "Mapping[str, str]": st.dictionaries(_texts, _texts, max_size=3),
+    "Literal['pin', 'migrate', 'cancel']": st.sampled_from(["pin", "migrate", "cancel"]),
+    "Literal['refuse', 'cancel']": st.sampled_from(["refuse", "cancel"]),
 }
 """By what stands behind the colon of a dataclass's field: everything that producers and authors may put in, and more."""
 
@@ -113,8 +138,14 @@ def any_of(kind: type[T], **given: st.SearchStrategy[object]) -> st.SearchStrate
 
 
 def _strategy(annotation: str) -> st.SearchStrategy[object]:
+    annotation = annotation.replace('"', "'")
     plain = annotation.removesuffix(" | None")
     return BY_ANNOTATION[plain] if plain == annotation else st.none() | BY_ANNOTATION[plain]
+
+
+for _part in (Migration, Extension, Settling):
+    BY_ANNOTATION[_part.__name__] = any_of(_part)
+    BY_ANNOTATION[f"tuple[{_part.__name__}, ...]"] = st.lists(any_of(_part), max_size=2).map(tuple)
 
 
 def _swept(record: S) -> S:
@@ -136,4 +167,5 @@ any_record: st.SearchStrategy[Record] = st.one_of(
     any_of(Member),
     any_of(MemberEvent),
     any_of(RejectedEvent, id=_ids),
+    any_of(Refusal, id=_ids),
 )

@@ -26,9 +26,10 @@ from pytest_mock import MockerFixture
 from sojourn.adapters import firestore_queries as queries
 from sojourn.adapters.firestore_codec import COLLECTIONS
 from sojourn.adapters.firestore_store import MAX_REQUEST_BYTES, FirestoreStore
-from sojourn.application.ports import CommitResult, Create, Store
+from sojourn.application.ports import CommitResult, Create, Question, Store, Where
 from sojourn.domain.effect import Effect
 from sojourn.domain.errors import Unavailable
+from sojourn.domain.history import Refusal
 from sojourn.domain.journey import Journey, JourneyStatus
 from sojourn.domain.progress import Progress
 from tests.contract.records import NOON, a_journey, a_progress, a_rejected, an_effect
@@ -47,9 +48,10 @@ ASKS: list[Callable[[Store], object]] = [
     lambda store: store.due(Effect, 0, since=None, until=NOON),
     lambda store: store.listeners("member", "paid"),
     lambda store: store.journeys([JourneyStatus.ONGOING]),
+    lambda store: store.tally_many([Question(Journey, {"status": "ENDED"})]),
     lambda store: list(store.scan(Journey)),
 ]
-RPCS = ("batch_get_documents", "run_query", "batch_write", "commit")
+RPCS = ("batch_get_documents", "run_query", "run_aggregation_query", "batch_write", "commit")
 Failing: TypeAlias = Callable[[Exception], FirestoreStore]
 
 APPLIED, UNKNOWN, REFUSED = CommitResult.APPLIED, CommitResult.UNKNOWN, CommitResult.REFUSED
@@ -126,7 +128,11 @@ def test_a_commit_with_such_a_document_is_refused_as_a_whole(store: FirestoreSto
 
 
 def _needed(query: Any) -> tuple[str, set[str], list[tuple[str, str]]]:
-    """The collection, the fields compared for equality, and the field of range or order with its direction."""
+    """The collection, the fields compared for equality, and the field of range, order or sum with its direction."""
+    if sums := [each.sum.field.field_path for each in getattr(query, "aggregations", ()) if each.HasField("sum")]:
+        collection, equal, _ = _needed(query.structured_query)
+        return collection, equal, [(field, "ASCENDING") for field in sums]
+    query = getattr(query, "structured_query", query)
     filters = [each.field_filter for each in query.where.composite_filter.filters]
     operators = StructuredQuery.FieldFilter.Operator
     equal = {f.field.field_path for f in filters if f.op in (operators.EQUAL, operators.IN, operators.ARRAY_CONTAINS)}
@@ -141,6 +147,8 @@ def _serves(index: Any, equal: set[str], rest: list[tuple[str, str]]) -> bool:
     return {path for path, _ in found[: len(equal)]} == equal and found[len(equal) :] == rest
 
 
+AT_NODE: Where = {"journey_id": "welcome", "node_id": "hello"}
+OF_VERSION: Where = {"journey_id": "welcome", "version": 1}
 QUERIES = {
     "due progress": queries.due(Progress, 0, since=NOON, until=NOON, after=None),
     "due effects": queries.due(Effect, 0, since=None, until=NOON, after=(NOON, "name")),
@@ -148,8 +156,26 @@ QUERIES = {
     "member events": queries.member_events("member", since=NOON),
     "journeys": queries.journeys([JourneyStatus.ONGOING]),
     "journeys to end": queries.journeys_to_end(NOON),
+    "journeys to settle": queries.journeys_to_settle(),
     "live progress": queries.live_progress("welcome", parked=True, after=None),
     "parked effects": queries.parked_effects("welcome"),
+    "progress of a journey": queries.find(Progress, {"journey_id": "welcome", "status": "ENDED"}, after=None, limit=9),
+    "progress at a node": queries.find(Progress, {**AT_NODE, "status": "ENDED"}, after="name", limit=9),
+    "passages": queries.newest(Progress, {"member_key": "member"}, limit=9),
+    "effects of a member": queries.newest(Effect, {"member_key": "member"}, limit=9),
+    "effects": queries.newest(Effect, {"status": "DEAD"}, limit=9),
+    "refusals": queries.newest(Refusal, {"member_key": "member"}, limit=9),
+    "reasons of refusal": queries.greatest(Refusal, "reason", {"journey_id": "welcome"}, below="filter"),
+    "refused for": queries.tally(Question(Refusal, {"journey_id": "welcome", "reason": "filter"})),
+    "reasons of skips": queries.greatest(Effect, "skipped_for", AT_NODE, below=None),
+    "skipped for": queries.tally(Question(Effect, {**AT_NODE, "skipped_for": "uncertain"})),
+    "effects at a node": queries.tally(Question(Effect, {**AT_NODE, "status": "DONE"})),
+    "progress by status": queries.tally(Question(Progress, {**OF_VERSION, "status": ("READY", "WAITING")})),
+    "goals": queries.tally(Question(Progress, {**OF_VERSION, "goal_reached": True}, "goal_revenue")),
+    "days of entry": queries.greatest(Progress, "entered_on", {"journey_id": "welcome"}, below="2026-11-20"),
+    "entered on a day": queries.tally(Question(Progress, {"journey_id": "welcome", "entered_on": "2026-11-20"})),
+    "reached": queries.tally(Question(Progress, {"journey_id": "welcome", "reached": "hello"})),
+    "left at": queries.tally(Question(Progress, {"journey_id": "welcome", "left_at": "hello"})),
     "rejected": queries.rejected(limit=1),
 }
 

@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from sojourn.adapters.firestore_store import FirestoreStore
-from sojourn.adapters.memory import MemoryStore
-from sojourn.application.ports import MAX_PAGE, CommitResult, Create, Record, S, Store, Update
+from sojourn.application.ports import MAX_PAGE, CommitResult, Create, S, Store, Update
 from sojourn.domain.effect import Effect
 from sojourn.domain.ids import member_key
-from sojourn.domain.journey import Journey, JourneyStatus, JourneyVersion, MemberEvent, RejectedEvent
+from sojourn.domain.journey import Journey, JourneyStatus, JourneyVersion, MemberEvent, RejectedEvent, Settling
 from sojourn.domain.progress import Progress, Status
-from tests.contract.records import NOON, a_journey, a_member_event, a_progress, a_rejected, an_effect, minutes
+from tests.contract.records import NOON, a_journey, a_member_event, a_progress, a_rejected, an_effect, minutes, put
 
 APPLIED, CONFLICT = CommitResult.APPLIED, CommitResult.CONFLICT
 MARY = member_key("shop", "mary")
 MANY = 230
 """More than two requests' worth of documents."""
-
-
-@pytest.fixture(params=["memory", pytest.param("firestore", marks=pytest.mark.emulators)])
-def store(request: pytest.FixtureRequest, project: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    if request.param == "memory":
-        yield MemoryStore()
-        return
-    store = FirestoreStore(project, emulator_host=request.getfixturevalue("firestore_host"))
-    yield store
-    store.close()
-
-
-def put(store: Store, *records: Record) -> None:
-    """Create each by itself, and make sure of it."""
-    assert set(store.commit_many([(Create(record),) for record in records])) == {APPLIED}
 
 
 class TestGetMany:
@@ -205,6 +187,11 @@ class TestQueries:
         put(store, *(a_journey(f"{status.value}-{n}", status, ends=at) for status in JourneyStatus for n, at in ends.items()))
         found = store.journeys_to_end(minutes(5))
         assert {stored.value.id for stored in found} == {"ONGOING-over", "ONGOING-now", "PAUSED-over", "PAUSED-now"}
+
+    def test_journeys_to_settle_are_those_with_work_left(self, store: Store) -> None:
+        work = Settling(parked=True, started_at=NOON)
+        put(store, a_journey("quiet"), *(replace(a_journey(s.value, s), settling=work) for s in JourneyStatus))
+        assert {journey.id for journey in store.journeys_to_settle()} == {status.value for status in JourneyStatus}
 
     def test_live_progress_is_not_terminal(self, store: Store) -> None:
         for parked in (True, False):

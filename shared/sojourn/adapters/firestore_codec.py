@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, TypeAlias, cast
 
 from sojourn.adapters.firestore_values import JSON, Fields, Form, Shape, Special, Value, form_of, one_of
 from sojourn.application.ports import R, Record
 from sojourn.domain.effect import CallWebhook, Effect, EmitEvent, EnrollJourney, SendMessage, UpdateMember
+from sojourn.domain.history import Refusal
 from sojourn.domain.journey import Entries, Journey, JourneyVersion, MemberEvent, RejectedEvent, version_id
 from sojourn.domain.member import Member
 from sojourn.domain.progress import Progress, Step
@@ -32,6 +34,7 @@ COLLECTIONS: dict[type, str] = {
     Member: "members",
     MemberEvent: "member_events",
     RejectedEvent: "rejected_events",
+    Refusal: "refusals",
 }
 
 
@@ -49,6 +52,15 @@ _SHARD = Special(form_of(int), lambda record: record.shard if record.sweep_at is
 """Never without `sweep_at`: the sweep's index is sparse."""
 # Only looked for where it is set, so that its index stays small.
 _PARKED = Special(form_of(bool), lambda effect: effect.parked or None)
+_SETTLES = Special(form_of(bool), lambda head: head.settling is not None or None, derived=True)
+_COUNTED_BY: dict[str, Form | Special] = {
+    "reached": Special(form_of(tuple[str, ...]), attrgetter("reached"), derived=True),
+    "left_at": Special(form_of(str), attrgetter("left_at"), derived=True),
+    "entered_on": Special(form_of(str), attrgetter("entered_on"), derived=True),
+    "goal_reached": Special(form_of(bool), lambda progress: progress.goal_reached or None, derived=True),
+    "goal_revenue": Special(form_of(float), attrgetter("goal_revenue"), derived=True),
+}
+_SKIPPED_FOR = Special(form_of(str), attrgetter("skipped_for"), derived=True)
 _MEMBER_KEY = Special(form_of(str), lambda kept: kept.event.member_key, derived=True)
 _PAYLOAD = one_of(
     send_message=Shape(SendMessage),
@@ -58,14 +70,15 @@ _PAYLOAD = one_of(
     enroll_journey=Shape(EnrollJourney),
 )
 _SHAPES = {
-    Progress: Shape(Progress, known=["id"], shard=_SHARD, trail=_TRAIL),
-    Effect: Shape(Effect, known=["id"], shard=_SHARD, payload=_PAYLOAD, parked=_PARKED),
-    Journey: Shape(Journey, known=["id"]),
+    Progress: Shape(Progress, known=["id"], shard=_SHARD, trail=_TRAIL, **_COUNTED_BY),
+    Effect: Shape(Effect, known=["id"], shard=_SHARD, payload=_PAYLOAD, parked=_PARKED, skipped_for=_SKIPPED_FOR),
+    Journey: Shape(Journey, known=["id"], settles=_SETTLES),
     JourneyVersion: Shape(JourneyVersion, known=["journey_id", "version"]),
     Entries: Shape(Entries, known=["id"]),
     Member: Shape(Member),
     MemberEvent: Shape(MemberEvent, member_key=_MEMBER_KEY),
     RejectedEvent: Shape(RejectedEvent, known=["id"]),
+    Refusal: Shape(Refusal, known=["id"]),
 }
 
 

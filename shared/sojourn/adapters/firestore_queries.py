@@ -9,11 +9,11 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from google.cloud.firestore_v1.types import StructuredQuery
+from google.cloud.firestore_v1.types import StructuredAggregationQuery, StructuredQuery
 
 from sojourn.adapters.firestore_codec import COLLECTIONS
 from sojourn.adapters.firestore_values import Value, form_of
-from sojourn.application.ports import MAX_PAGE
+from sojourn.application.ports import MAX_PAGE, Question, Where
 from sojourn.domain.effect import Effect
 from sojourn.domain.journey import Journey, JourneyStatus, JourneyVersion, MemberEvent, RejectedEvent
 from sojourn.domain.progress import Progress, Status
@@ -25,7 +25,9 @@ _Condition: TypeAlias = tuple[str, str, object]
 
 _NAME = "__name__"
 _TEXTS = tuple[str, ...]
+_LISTS = frozenset({"listens", "reached"})
 _Query = StructuredQuery.pb()
+_Aggregation = StructuredAggregationQuery.pb()
 
 
 def due(kind: type, shard: int, *, since: datetime | None, until: datetime, after: tuple[datetime, str] | None) -> Query:
@@ -59,6 +61,11 @@ def journeys_to_end(until: datetime) -> Query:
     return _query(Journey, active, ("schedule_end_at", "LESS_THAN_OR_EQUAL", until), limit=None)
 
 
+def journeys_to_settle() -> Query:
+    """Heads that the tick has work for, all of them."""
+    return _query(Journey, ("settles", "EQUAL", True), limit=None)
+
+
 def live_progress(journey_id: str, *, parked: bool, after: str | None) -> Query:
     """Progress of the journey that is not terminal, by id; `after` is the full name of a document."""
     live: _Condition = ("status", "IN", tuple(status for status in Status if not status.terminal))
@@ -74,6 +81,43 @@ def parked_effects(journey_id: str) -> Query:
 def rejected(*, limit: int) -> Query:
     """Rejected events, newest first."""
     return _query(RejectedEvent, order_by=("created_at",), newest_first=True, limit=limit)
+
+
+def find(kind: type, where: Where, *, after: str | None, limit: int) -> Query:
+    """Documents where all of that holds, by id; `after` is the full name of a document."""
+    return _query(kind, *_conditions(where), order_by=(_NAME,), after=(after,) if after else (), limit=limit)
+
+
+def newest(kind: type, where: Where, *, limit: int) -> Query:
+    """The same, the newest first."""
+    return _query(kind, *_conditions(where), order_by=("created_at",), newest_first=True, limit=limit)
+
+
+def greatest(kind: type, attribute: str, where: Where, *, below: str | None) -> Query:
+    """The document with the greatest text in a field, below the last one found: so are different texts listed."""
+    bound: list[_Condition] = [(attribute, "LESS_THAN", below)] if below is not None else []
+    query = _query(kind, *_conditions(where), *bound, order_by=(attribute,), newest_first=True, limit=1)
+    query.select.fields.add(field_path=attribute)
+    return query
+
+
+def tally(question: Question) -> Query:
+    """The count as `count`, and where asked for the sum as `total`: a StructuredAggregationQuery."""
+    query = _Aggregation(structured_query=_query(question.kind, *_conditions(question.where), limit=None))
+    query.aggregations.add(alias="count").count.SetInParent()
+    if question.sum_of is not None:
+        query.aggregations.add(alias="total").sum.field.field_path = question.sum_of
+    return query
+
+
+def _conditions(where: Where) -> list[_Condition]:
+    return [(name, _operator(name, value), value) for name, value in where.items()]
+
+
+def _operator(name: str, value: object) -> str:
+    if name in _LISTS:
+        return "ARRAY_CONTAINS"
+    return "IN" if isinstance(value, tuple) else "EQUAL"
 
 
 def everything(kind: type, *, after: str | None) -> Query:

@@ -35,7 +35,20 @@ from google.rpc import code_pb2
 
 from sojourn.adapters import firestore_queries as queries
 from sojourn.adapters.firestore_codec import Document, decode, encode, identifier_of, path_of
-from sojourn.application.ports import MAX_PAGE, Commit, CommitResult, R, S, Stored, Update, Write
+from sojourn.application.ports import (
+    MAX_PAGE,
+    Commit,
+    CommitResult,
+    Create,
+    Delete,
+    Question,
+    R,
+    S,
+    Stored,
+    Tally,
+    Where,
+    Write,
+)
 from sojourn.domain.effect import Effect
 from sojourn.domain.errors import Unavailable
 from sojourn.domain.journey import Journey, JourneyStatus, MemberEvent, RejectedEvent
@@ -112,12 +125,16 @@ class FirestoreStore:
         return results
 
     def _message(self, write: Write) -> _Message:
-        message = types.Write.pb()(update={"name": self._name(type(write.record), write.record.id)})
-        encode(write.record, message.update.fields)
-        if isinstance(write, Update):
-            message.current_document.update_time.FromNanoseconds(write.version)
+        name = self._name(type(write.record), write.record.id)
+        if isinstance(write, Delete):
+            message = types.Write.pb()(delete=name)
         else:
+            message = types.Write.pb()(update={"name": name})
+            encode(write.record, message.update.fields)
+        if isinstance(write, Create):
             message.current_document.exists = False
+        else:
+            message.current_document.update_time.FromNanoseconds(write.version)
         return message
 
     def _send(self, batch: _Batch) -> list[CommitResult]:
@@ -166,12 +183,44 @@ class FirestoreStore:
     def journeys_to_end(self, until: datetime) -> list[Stored[Journey]]:
         return self._stored(Journey, queries.journeys_to_end(until))
 
+    def journeys_to_settle(self) -> list[Journey]:
+        return [stored.value for stored in self._stored(Journey, queries.journeys_to_settle())]
+
     def live_progress(self, journey_id: str, *, parked: bool, after: str | None = None) -> list[Stored[Progress]]:
         last = self._name(Progress, after) if after is not None else None
         return self._stored(Progress, queries.live_progress(journey_id, parked=parked, after=last))
 
     def parked_effects(self, journey_id: str) -> list[Stored[Effect]]:
         return self._stored(Effect, queries.parked_effects(journey_id))
+
+    def find(self, kind: type[R], where: Where, *, after: str | None = None, limit: int = MAX_PAGE) -> list[Stored[R]]:
+        last = self._name(kind, after) if after is not None else None
+        return self._stored(kind, queries.find(kind, where, after=last, limit=limit))
+
+    def newest(self, kind: type[R], where: Where, *, limit: int = MAX_PAGE) -> list[Stored[R]]:
+        return self._stored(kind, queries.newest(kind, where, limit=limit))
+
+    def distinct(self, kind: type[R], attribute: str, where: Where) -> list[str]:
+        texts: list[str] = []
+        while len(texts) < MAX_PAGE:
+            found = self._run(queries.greatest(kind, attribute, where, below=texts[-1] if texts else None))
+            if not found:
+                break
+            texts.append(found[0].fields[attribute].string_value)
+        return texts
+
+    def tally_many(self, questions: Sequence[Question]) -> list[Tally]:
+        return list(self._pool.map(self._tally, questions))
+
+    def _tally(self, question: Question) -> Tally:
+        query = queries.tally(question)
+        request = types.RunAggregationQueryRequest.pb()(parent=self._root, structured_aggregation_query=query)
+        wrapped = types.RunAggregationQueryRequest.wrap(request)
+        with _unavailable():
+            answers = [answer._pb for answer in self._call(self._client.run_aggregation_query, wrapped)]
+        fields = answers[0].result.aggregate_fields
+        total = fields["total"]
+        return Tally(fields["count"].integer_value, total.double_value + total.integer_value)
 
     def scan(self, kind: type[R]) -> Iterator[R]:
         last = None

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from operator import attrgetter
 from types import NoneType
-from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 from pydantic import JsonValue
 
@@ -90,6 +90,8 @@ def form_of(hint: Any) -> Form:
             return form_of(plain)
         case (item, other) if other is Ellipsis:
             return _many(form_of(item))
+        case _ if get_origin(hint) is Literal:
+            return _SCALARS[str]
         case _ if hint is JsonValue or get_origin(hint) is Mapping:
             return JSON
         case _ if is_dataclass(hint):

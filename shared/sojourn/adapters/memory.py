@@ -15,7 +15,21 @@ from typing import Any, cast
 
 from pydantic import JsonValue
 
-from sojourn.application.ports import MAX_PAGE, Commit, CommitResult, Create, Outgoing, R, Record, S, Stored
+from sojourn.application.ports import (
+    MAX_PAGE,
+    Commit,
+    CommitResult,
+    Create,
+    Delete,
+    Outgoing,
+    Question,
+    R,
+    Record,
+    S,
+    Stored,
+    Tally,
+    Where,
+)
 from sojourn.domain.effect import Delivery, Effect, RetryPolicy
 from sojourn.domain.journey import Journey, JourneyStatus, MemberEvent, RejectedEvent
 from sojourn.domain.progress import Progress
@@ -56,7 +70,10 @@ class MemoryStore:
             if (current.version if current else None) != expected:
                 return CommitResult.CONFLICT
         for write in commit:
-            self._put(write.record)
+            if isinstance(write, Delete):
+                self._documents[type(write.record)].pop(write.record.id)
+            else:
+                self._put(write.record)
         return CommitResult.APPLIED
 
     def _put(self, record: Record) -> None:
@@ -109,6 +126,9 @@ class MemoryStore:
             Journey, lambda j: j.status in active and j.schedule_end_at is not None and j.schedule_end_at <= until
         )
 
+    def journeys_to_settle(self) -> list[Journey]:
+        return [stored.value for stored in self._query(Journey, lambda journey: journey.settling is not None)]
+
     def live_progress(self, journey_id: str, *, parked: bool, after: str | None = None) -> list[Stored[Progress]]:
         def wanted(progress: Progress) -> bool:
             return progress.journey_id == journey_id and progress.parked is parked and not progress.status.terminal
@@ -119,6 +139,27 @@ class MemoryStore:
     def parked_effects(self, journey_id: str) -> list[Stored[Effect]]:
         return self._query(Effect, lambda effect: effect.journey_id == journey_id and effect.parked)[:MAX_PAGE]
 
+    def find(self, kind: type[R], where: Where, *, after: str | None = None, limit: int = MAX_PAGE) -> list[Stored[R]]:
+        found = sorted(self._query(kind, lambda record: _holds(record, where)), key=lambda stored: stored.value.id)
+        return [stored for stored in found if after is None or stored.value.id > after][:limit]
+
+    def newest(self, kind: type[R], where: Where, *, limit: int = MAX_PAGE) -> list[Stored[R]]:
+        found: list[Stored[Any]] = list(self._query(kind, lambda record: _holds(record, where)))
+        return sorted(found, key=lambda stored: stored.value.created_at, reverse=True)[:limit]
+
+    def distinct(self, kind: type[R], attribute: str, where: Where) -> list[str]:
+        values = {getattr(stored.value, attribute) for stored in self._query(kind, lambda record: _holds(record, where))}
+        return sorted(values - {None}, reverse=True)[:MAX_PAGE]
+
+    def tally_many(self, questions: Sequence[Question]) -> list[Tally]:
+        return [self._tally(question) for question in questions]
+
+    def _tally(self, question: Question) -> Tally:
+        kind: Any = question.kind
+        found = [stored.value for stored in self._query(kind, lambda record: _holds(record, question.where))]
+        numbers = [getattr(record, question.sum_of) or 0 for record in found] if question.sum_of else []
+        return Tally(len(found), float(sum(numbers)))
+
     def rejected(self, *, limit: int = MAX_PAGE) -> list[RejectedEvent]:
         found = [stored.value for stored in self._query(RejectedEvent, lambda _: True)]
         return sorted(found, key=lambda rejected: rejected.created_at, reverse=True)[:limit]
@@ -127,6 +168,16 @@ class MemoryStore:
         with self._lock:
             self.queries[kind.__name__] += 1
             return [stored for stored in self._documents[kind].values() if wanted(stored.value)]
+
+
+def _holds(record: Record, where: Where) -> bool:
+    return all(_is(getattr(record, attribute), wanted) for attribute, wanted in where.items())
+
+
+def _is(value: object, wanted: object) -> bool:
+    if isinstance(value, tuple):
+        return wanted in value
+    return value in wanted if isinstance(wanted, tuple) else value == wanted
 
 
 class MemoryPublisher:

@@ -42,11 +42,11 @@ class Catalog:
                 self._active = (self._clock.now(), self._load_active())
             return self._active[1].get(bot_id, [])
 
-    def head(self, journey_id: str, *, fresh: bool = False) -> Journey | None:
-        """The head of a journey, at most `MAX_HEAD_AGE` old; `fresh` reads it now."""
+    def head(self, journey_id: str, *, fresh: bool = False, at_least: int | None = None) -> Journey | None:
+        """The head of a journey, at most `MAX_HEAD_AGE` old, and of revision `at_least`; `fresh` reads it now."""
         with self._lock:
             cached = self._heads.get(journey_id)
-            if fresh or cached is None or self._stale(cached[0]):
+            if fresh or cached is None or self._stale(cached[0]) or _older(cached[1], at_least):
                 stored = self._store.get_many(Journey, [journey_id])[0]
                 cached = self._heads[journey_id] = (self._clock.now(), stored.value if stored else None)
             return cached[1]
@@ -76,3 +76,7 @@ class Catalog:
 
     def _stale(self, read_at: datetime) -> bool:
         return self._clock.now() - read_at > MAX_HEAD_AGE
+
+
+def _older(head: Journey | None, rev: int | None) -> bool:
+    return rev is not None and (head is None or head.rev < rev)

@@ -208,5 +208,6 @@ def _progress(shop: Workshop, candidate: Candidate, entry_key: str, now: datetim
         updated_at=now,
         listens=tuple(sorted(candidate.definition.always_listens)),
         consumed=(event.id,),
+        extended=head.resumes,
     )
     return shop.stamp_progress(replace(progress, sweep_at=due_for_sweep(progress, now=now)), rev=1)

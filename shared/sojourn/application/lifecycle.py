@@ -1,86 +1,148 @@
-"""The life of a journey: DRAFT -publish-> ONGOING <-pause/resume-> PAUSED, and from both to ENDED (design, section 3).
+"""The life of a journey (design, section 3).
 
-Each change writes the head first and then tends to the members: resume publishes those who are parked, ending those who are
-on the way. Whoever parks or moves meanwhile looks at the head again, so one of the two sees the other.
+::
+
+    create ─▶ DRAFT ──publish──▶ ONGOING ◀──resume── PAUSED       edit: in DRAFT and PAUSED; publishing makes it a version
+                │                   │ ────pause────▶   │ publish ─▶ ONGOING
+              delete                └──────end─────────┴─────▶ ENDED
+
+Each change writes the head first and then lets `settling` tend to the members, page by page. Whoever parks or moves a member
+meanwhile looks at the head again, so one of the two sees the other. `rev` is what the caller read; another one is Changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sojourn.application.messages import EFFECTS_TOPIC, RUNS_TOPIC, EffectMessage, RunMessage
-from sojourn.application.ports import MAX_PAGE, CommitResult, Create, Stored, Update
+from sojourn.application.ports import MAX_PAGE, CommitResult, Create, Delete, Stored, Update, Write
+from sojourn.application.settling import settle_message
 from sojourn.application.workshop import MAX_ROUNDS, Workshop
 from sojourn.domain.definition import Definition
-from sojourn.domain.effect import Effect, first_sweep
-from sojourn.domain.engine import unparked
-from sojourn.domain.errors import NotAllowed, NotFound, Unavailable
-from sojourn.domain.journey import Journey, JourneyStatus, JourneyVersion
-from sojourn.domain.loading import dump_definition
+from sojourn.domain.errors import Changed, NotAllowed, NotFound, Unavailable
+from sojourn.domain.journey import Extension, Journey, JourneyStatus, JourneyVersion, Migration, Settling
+from sojourn.domain.loading import dump_definition, load_stored
 from sojourn.domain.progress import Progress
 
 ALLOWED = {
-    JourneyStatus.DRAFT: ("publish",),
+    JourneyStatus.DRAFT: ("edit", "publish", "delete"),
     JourneyStatus.ONGOING: ("pause", "end"),
-    JourneyStatus.PAUSED: ("publish", "resume", "end"),
+    JourneyStatus.PAUSED: ("edit", "publish", "resume", "end"),
     JourneyStatus.ENDED: (),
 }
+MAX_EXTENSIONS = 50
+"""Pauses whose length is remembered for waits that they interrupted."""
 
 
-def publish_journey(shop: Workshop, definition: Definition) -> Journey:
-    """Publish a definition: the next version, ONGOING. The version is written before the head that names it."""
-    for _ in range(MAX_ROUNDS):
-        stored = shop.store.get_many(Journey, [definition.id])[0]
-        if stored is not None:
-            _check(stored.value, "publish")
-        head = _published(shop, definition, stored.value if stored else None)
-        assert head.version is not None
-        text = dump_definition(definition)
-        version = JourneyVersion(head.id, head.version, text, head.updated_at, token=shop.tokens.token())
-        write = Update(head, stored.version) if stored else Create(head)
-        if shop.commit_many([(Create(version), write)])[0] is CommitResult.APPLIED:
-            return head
-    raise Unavailable(f"journey {definition.id!r} is being written by others")
+def get_journey(shop: Workshop, journey_id: str) -> Journey:
+    """The head, read now. Raises NotFound."""
+    return _read(shop, journey_id).value
 
 
-def _published(shop: Workshop, definition: Definition, before: Journey | None) -> Journey:
+def create_journey(shop: Workshop, definition: Definition) -> Journey:
+    """A DRAFT. Raises NotAllowed where the id is taken."""
     now = shop.now()
-    return Journey(
-        id=definition.id,
-        bot_id=definition.bot_id,
-        name=definition.name,
-        status=JourneyStatus.ONGOING,
-        version=(before.version or 0) + 1 if before else 1,
-        created_at=before.created_at if before else now,
-        updated_at=now,
-        listens=tuple(sorted(definition.listens.union(before.listens if before else ()))),
-        schedule_end_at=definition.settings.schedule_end_at,
-        rev=before.rev + 1 if before else 1,
+    head = Journey(
+        definition.id,
+        definition.bot_id,
+        definition.name,
+        JourneyStatus.DRAFT,
+        None,
+        now,
+        now,
+        draft=dump_definition(definition),
         token=shop.tokens.token(),
     )
+    result = shop.commit_many([(Create(head),)])[0]
+    if result is CommitResult.CONFLICT:
+        raise NotAllowed(f"journey {definition.id!r} is there already; edit it, or choose another id")
+    if result is not CommitResult.APPLIED:
+        raise Unavailable(f"journey {definition.id!r} could not be written")
+    return head
 
 
-def pause(shop: Workshop, journey_id: str) -> Journey:
+def edit_journey(shop: Workshop, definition: Definition, *, rev: int | None = None) -> Journey:
+    """Change the draft; nobody on the way notices before it is published. A journey stays with its bot."""
+
+    def edited(head: Journey) -> Journey:
+        if head.bot_id != definition.bot_id:
+            raise NotAllowed(f"journey {head.id!r} belongs to bot {head.bot_id!r}, not {definition.bot_id!r}")
+        return replace(head, name=definition.name, draft=dump_definition(definition))
+
+    return _change(shop, definition.id, "edit", edited, rev=rev)
+
+
+def publish(shop: Workshop, journey_id: str, *, migration: Migration = Migration(), rev: int | None = None) -> Journey:
+    """Make the draft the next version, ONGOING; `migration` says what becomes of members on older ones."""
+
+    def published(head: Journey) -> tuple[Journey, JourneyVersion]:
+        definition = _draft(head)
+        _check_nodes(shop, head, definition, migration)
+        now = shop.now()
+        version = (head.version or 0) + 1
+        settling = Settling(parked=migration.mode == "pin", started_at=now) if head.version else None
+        after = replace(
+            _resumed(head, now, extend_waits=False),
+            version=version,
+            listens=tuple(sorted(definition.listens.union(head.listens))),
+            schedule_end_at=definition.settings.schedule_end_at,
+            draft=None,
+            migration=migration,
+            settling=settling,
+        )
+        assert head.draft is not None
+        return after, JourneyVersion(head.id, version, head.draft, now, token=shop.tokens.token())
+
+    return _change(shop, journey_id, "publish", published, rev=rev)
+
+
+def publish_journey(shop: Workshop, definition: Definition, *, migration: Migration = Migration()) -> Journey:
+    """Create or edit, and publish: what a file on the command line asks for."""
+    if shop.store.get_many(Journey, [definition.id])[0] is None:
+        create_journey(shop, definition)
+    else:
+        edit_journey(shop, definition)
+    return publish(shop, definition.id, migration=migration)
+
+
+def delete_journey(shop: Workshop, journey_id: str, *, rev: int | None = None) -> None:
+    """Take a DRAFT away. Journeys that were published stay, for they have a history."""
+    stored = _read(shop, journey_id)
+    _check(stored.value, "delete", rev)
+    if shop.commit_many([(Delete(stored.value, stored.version),)])[0] is not CommitResult.APPLIED:
+        raise Changed(f"journey {journey_id!r} was changed meanwhile")
+
+
+def pause(shop: Workshop, journey_id: str, *, rev: int | None = None) -> Journey:
     """Nobody enters, nobody moves; what falls due is parked. Takes hold within the age of a cached head."""
-    return _change(shop, journey_id, "pause", JourneyStatus.PAUSED)
+    now = shop.now()
+
+    def paused(head: Journey) -> Journey:
+        return replace(head, status=JourneyStatus.PAUSED, paused_at=now, settling=None)
+
+    return _change(shop, journey_id, "pause", paused, rev=rev)
 
 
-def resume(shop: Workshop, journey_id: str) -> Journey:
-    """ONGOING first; then look for whom the pause parked."""
-    head = _change(shop, journey_id, "resume", JourneyStatus.ONGOING)
-    unpark(shop, journey_id)
-    return head
+def resume(shop: Workshop, journey_id: str, *, extend_waits: bool = False, rev: int | None = None) -> Journey:
+    """ONGOING first; then those whom the pause parked are taken up, spread out. `extend_waits`: by the time paused."""
+
+    def resumed(head: Journey) -> Journey:
+        now = shop.now()
+        return replace(_resumed(head, now, extend_waits=extend_waits), settling=Settling(parked=True, started_at=now))
+
+    return _change(shop, journey_id, "resume", resumed, rev=rev)
 
 
-def end(shop: Workshop, journey_id: str, *, reason: str = "journey ended") -> Journey:
-    """ENDED for good; everybody on the way is canceled, those that this call does not reach when they next move."""
-    head = _change(shop, journey_id, "end", JourneyStatus.ENDED, reason=reason)
-    for parked in (False, True):
-        for page in _live(shop, journey_id, parked=parked):
-            shop.publish_many([RunMessage(progress_id=stored.value.id).to(RUNS_TOPIC) for stored in page])
-    return head
+def end(shop: Workshop, journey_id: str, *, reason: str = "journey ended", rev: int | None = None) -> Journey:
+    """ENDED for good; everybody on the way leaves."""
+
+    def ended(head: Journey) -> Journey:
+        settling = Settling(parked=False, started_at=shop.now())
+        return replace(head, status=JourneyStatus.ENDED, end_reason=reason, settling=settling)
+
+    return _change(shop, journey_id, "end", ended, rev=rev)
 
 
 def end_due(shop: Workshop, now: datetime) -> int:
@@ -91,58 +153,120 @@ def end_due(shop: Workshop, now: datetime) -> int:
     return len(due)
 
 
-def _change(shop: Workshop, journey_id: str, change: str, status: JourneyStatus, *, reason: str | None = None) -> Journey:
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How many members stand at a node of a version, and what a publication would do to them. `node_id` None: gone."""
+
+    version: int
+    node_id: str
+    members: int
+    fate: str
+
+
+def plan_publish(shop: Workshop, journey_id: str, migration: Migration) -> list[Standing]:
+    """What publishing the draft would do to everybody on the way; nothing is written."""
+    head = get_journey(shop, journey_id)
+    return _standing(shop, head, _draft(head), migration)
+
+
+def _standing(shop: Workshop, head: Journey, definition: Definition, migration: Migration) -> list[Standing]:
+    counts = Counter((one.version, one.node_id or "") for one in _live(shop, head.id))
+    next_version = (head.version or 0) + 1
+    return [
+        Standing(version, node_id, members, _fate(definition, migration, node_id, version, next_version))
+        for (version, node_id), members in sorted(counts.items())
+    ]
+
+
+def _fate(definition: Definition, migration: Migration, node_id: str, version: int, next_version: int) -> str:
+    match migration.mode:
+        case "pin":
+            return f"finish on version {version}"
+        case "cancel":
+            return "leave"
+        case _:
+            target = migration.nodes.get(node_id, node_id)
+            if target in definition.by_id:
+                return f"continue at {target!r} of version {next_version}"
+            return "leave" if migration.gone == "cancel" else GONE
+
+
+GONE = "have no node: map it, or let them leave"
+
+
+def _check_nodes(shop: Workshop, head: Journey, definition: Definition, migration: Migration) -> None:
+    """Raises NotAllowed for a map to nowhere, and for members who would have no node without anybody having chosen that."""
+    if unknown := sorted(set(migration.nodes.values()) - definition.by_id.keys()):
+        raise NotAllowed(f"the map names {unknown[0]!r}, which the new version has not")
+    if head.version is None or migration.mode != "migrate" or migration.gone == "cancel":
+        return
+    gone = [one for one in _standing(shop, head, definition, migration) if one.fate == GONE]
+    if gone:
+        listed = ", ".join(f"{one.members} at {one.node_id!r} of version {one.version}" for one in gone)
+        raise NotAllowed(f"members {GONE}: {listed}")
+
+
+def _draft(head: Journey) -> Definition:
+    if head.draft is None:
+        raise NotAllowed(f"journey {head.id!r} has no draft to publish; edit it first, or resume it")
+    return load_stored(head.draft)
+
+
+def _resumed(head: Journey, now: datetime, *, extend_waits: bool) -> Journey:
+    resumes = head.resumes + (head.paused_at is not None)
+    seconds = (now - head.paused_at).total_seconds() if head.paused_at else 0.0
+    added = (Extension(resumes, seconds),) if extend_waits and head.paused_at else ()
+    extensions = (*head.extensions, *added)[-MAX_EXTENSIONS:]
+    return replace(head, status=JourneyStatus.ONGOING, paused_at=None, resumes=resumes, extensions=extensions)
+
+
+def _change(
+    shop: Workshop,
+    journey_id: str,
+    change: str,
+    make: Callable[[Journey], Journey | tuple[Journey, JourneyVersion]],
+    *,
+    rev: int | None,
+) -> Journey:
+    """Apply a change by compare-and-set, and let settling begin. A lost race is looked at again, the check included."""
     for _ in range(MAX_ROUNDS):
-        stored = shop.store.get_many(Journey, [journey_id])[0]
-        if stored is None:
-            raise NotFound(f"no journey {journey_id!r}")
-        before = stored.value
-        _check(before, change)
-        head = replace(before, status=status, end_reason=reason, updated_at=shop.now(), rev=before.rev + 1)
-        head = replace(head, token=shop.tokens.token())
-        if shop.commit_many([(Update(head, stored.version),)])[0] is CommitResult.APPLIED:
+        stored = _read(shop, journey_id)
+        _check(stored.value, change, rev)
+        made = make(stored.value)
+        head, *versions = made if isinstance(made, tuple) else (made,)
+        head = replace(head, updated_at=shop.now(), rev=stored.value.rev + 1, token=shop.tokens.token())
+        writes: list[Write] = [Update(head, stored.version), *(Create(version) for version in versions)]
+        if shop.commit_many([tuple(writes)])[0] is CommitResult.APPLIED:
+            if head.settling is not None:
+                shop.publish_many([settle_message(journey_id)])
             return head
     raise Unavailable(f"journey {journey_id!r} is being written by others")
 
 
-def _check(journey: Journey, change: str) -> None:
-    allowed = ALLOWED[journey.status]
+def _read(shop: Workshop, journey_id: str) -> Stored[Journey]:
+    stored = shop.store.get_many(Journey, [journey_id])[0]
+    if stored is None:
+        raise NotFound(f"no journey {journey_id!r}")
+    return stored
+
+
+def _check(head: Journey, change: str, rev: int | None) -> None:
+    if rev is not None and rev != head.rev:
+        raise Changed(f"journey {head.id!r} is at revision {head.rev}, not {rev}: read it again")
+    allowed = ALLOWED[head.status]
     if change not in allowed:
-        raise NotAllowed(
-            f"journey {journey.id!r} is {journey.status}: {change} is not allowed; allowed: {', '.join(allowed) or 'nothing'}"
-        )
+        listed = ", ".join(allowed) or "nothing"
+        raise NotAllowed(f"journey {head.id!r} is {head.status}: {change} is not allowed; allowed: {listed}")
+    if change == "publish" and head.settling is not None:
+        raise NotAllowed(f"journey {head.id!r} still settles the last change ({head.settling.done:,} members done): wait")
 
 
-def unpark(shop: Workshop, journey_id: str) -> None:
-    """Put everything that the pause parked before the sweep again, and publish it."""
-    for page in _live(shop, journey_id, parked=True):
-        _unpark_progress(shop, page)
-    while effects := shop.store.parked_effects(journey_id):
-        if not _unpark_effects(shop, effects):
-            return
-
-
-def _unpark_progress(shop: Workshop, page: Sequence[Stored[Progress]]) -> None:
-    """A lost compare-and-set means that a hop has taken the member up already."""
-    now = shop.now()
-    after = [shop.stamp_progress(unparked(stored.value, now=now), rev=stored.value.rev) for stored in page]
-    shop.commit_many([(Update(record, stored.version),) for record, stored in zip(after, page, strict=True)])
-    shop.publish_many([RunMessage(progress_id=record.id, rev=record.rev).to(RUNS_TOPIC) for record in after])
-
-
-def _unpark_effects(shop: Workshop, page: Sequence[Stored[Effect]]) -> bool:
-    now = shop.now()
-    fresh = [replace(stored.value, parked=False, sweep_at=first_sweep(stored.value.id, now=now)) for stored in page]
-    after = [shop.stamp_effect(effect, rev=effect.rev + 1) for effect in fresh]
-    results = shop.commit_many([(Update(record, stored.version),) for record, stored in zip(after, page, strict=True)])
-    shop.publish_many([EffectMessage(effect_id=record.id).to(EFFECTS_TOPIC) for record in after])
-    return any(result is CommitResult.APPLIED for result in results)
-
-
-def _live(shop: Workshop, journey_id: str, *, parked: bool) -> Iterator[list[Stored[Progress]]]:
-    after: str | None = None
-    while page := shop.store.live_progress(journey_id, parked=parked, after=after):
-        yield page
-        if len(page) < MAX_PAGE:
-            return
-        after = page[-1].value.id
+def _live(shop: Workshop, journey_id: str) -> Iterator[Progress]:
+    """Everybody on the way, parked or not."""
+    for parked in (False, True):
+        after: str | None = None
+        while page := shop.store.live_progress(journey_id, parked=parked, after=after):
+            yield from (stored.value for stored in page)
+            if len(page) < MAX_PAGE:
+                break
+            after = page[-1].value.id

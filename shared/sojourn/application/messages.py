@@ -34,10 +34,14 @@ class Message(BaseModel):
 
 
 class RunMessage(Message):
-    """Look at a progress. With `rev`: go on from exactly there. Without: a signal, something it may react to has happened."""
+    """Look at a progress. With `rev`: go on from exactly there. Without: a signal, something it may react to has happened.
+
+    `head_rev`: the journey's head has changed, a cached one that is older will not do.
+    """
 
     progress_id: DocumentId
     rev: int | None = None
+    head_rev: int | None = None
 
 
 class EffectMessage(Message):
@@ -47,10 +51,14 @@ class EffectMessage(Message):
 
 
 class SweepMessage(Message):
-    """Sweep these shards; none named: the minute tick, which fans out. `deep` also looks at what has been due for long."""
+    """Sweep these shards; none named: the minute tick, which fans out. `deep` also looks at what has been due for long.
+
+    With `settle`: the next page of what a change of that journey left to do.
+    """
 
     shards: tuple[Shard, ...] | None = Field(default=None, max_length=MAX_SHARDS)
     deep: bool = False
+    settle: DocumentId | None = None
 
 
 M = TypeVar("M", bound=Message)

@@ -15,12 +15,13 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 from pydantic import JsonValue
 
 from sojourn.domain.effect import Delivery, Effect, RetryPolicy
+from sojourn.domain.history import Refusal
 from sojourn.domain.journey import Entries, Journey, JourneyStatus, JourneyVersion, MemberEvent, RejectedEvent
 from sojourn.domain.member import Member
 from sojourn.domain.progress import Progress
 
-Record: TypeAlias = Progress | Effect | Journey | JourneyVersion | Entries | Member | MemberEvent | RejectedEvent
-R = TypeVar("R", Progress, Effect, Journey, JourneyVersion, Entries, Member, MemberEvent, RejectedEvent)
+Record: TypeAlias = Progress | Effect | Journey | JourneyVersion | Entries | Member | MemberEvent | RejectedEvent | Refusal
+R = TypeVar("R", Progress, Effect, Journey, JourneyVersion, Entries, Member, MemberEvent, RejectedEvent, Refusal)
 S = TypeVar("S", Progress, Effect)
 
 MAX_PAGE = 500
@@ -50,7 +51,15 @@ class Update:
     version: object
 
 
-Write: TypeAlias = Create | Update
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Take a document away that must not have changed since it was read as `version`."""
+
+    record: Record
+    version: object
+
+
+Write: TypeAlias = Create | Update | Delete
 Commit: TypeAlias = tuple[Write, ...]
 """Writes that are applied together or not at all."""
 
@@ -65,6 +74,30 @@ class CommitResult(Enum):
     CONFLICT = "conflict"
     UNKNOWN = "unknown"
     REFUSED = "refused"
+
+
+Where: TypeAlias = Mapping[str, str | int | bool | tuple[str, ...]]
+"""Conditions by attribute, all of which hold: it is the value, or one of several; an attribute of many values has it.
+
+Only combinations that `infra/firestore_indexes.json` has an index for are answered.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """How many documents of a kind there are `where`, and what the numbers in `sum_of` add up to."""
+
+    kind: type[Record]
+    where: Where
+    sum_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The answer: exact at the moment of asking. `total` is 0 where nothing was to be added up."""
+
+    count: int
+    total: float = 0.0
 
 
 class Store(Protocol):
@@ -104,12 +137,32 @@ class Store(Protocol):
         """ONGOING and PAUSED heads whose schedule_end_at is at `until` or before."""
         ...
 
+    def journeys_to_settle(self) -> list[Journey]:
+        """Heads with `settling`: work on their members goes on page by page."""
+        ...
+
     def live_progress(self, journey_id: str, *, parked: bool, after: str | None = None) -> list[Stored[Progress]]:
         """Progress of the journey that is READY, RUNNING or WAITING, parked or not, by id beyond `after`; at most MAX_PAGE."""
         ...
 
     def parked_effects(self, journey_id: str) -> list[Stored[Effect]]:
         """Effects of the journey that are parked; at most MAX_PAGE."""
+        ...
+
+    def find(self, kind: type[R], where: Where, *, after: str | None = None, limit: int = MAX_PAGE) -> list[Stored[R]]:
+        """Documents `where`, by id beyond `after`."""
+        ...
+
+    def newest(self, kind: type[R], where: Where, *, limit: int = MAX_PAGE) -> list[Stored[R]]:
+        """Documents `where`, by `created_at`, the newest first; of kinds that have it."""
+        ...
+
+    def distinct(self, kind: type[R], attribute: str, where: Where) -> list[str]:
+        """The different texts in an attribute, the greatest first, at most MAX_PAGE. One query each: for few values."""
+        ...
+
+    def tally_many(self, questions: Sequence[Question]) -> list[Tally]:
+        """Count and add up without reading documents (Firestore: one read for 1,000 index entries)."""
         ...
 
     def scan(self, kind: type[R]) -> Iterator[R]:

@@ -24,8 +24,8 @@ from sojourn.application.ports import Commit, CommitResult, Create, Outgoing, St
 from sojourn.application.workshop import MAX_ROUNDS, Workshop
 from sojourn.domain.definition import Definition
 from sojourn.domain.effect import Effect
-from sojourn.domain.engine import Transition, advance_all, parked
-from sojourn.domain.journey import JourneyStatus
+from sojourn.domain.engine import Transition, advance_all, extended, migrate, parked
+from sojourn.domain.journey import Journey, JourneyStatus
 from sojourn.domain.member import Member
 from sojourn.domain.progress import Progress, Status, due_for_sweep
 from sojourn.domain.stimulus import Cancel, Due, EffectFinished, EventReceived, Resume, Stimulus
@@ -37,12 +37,10 @@ class _Hop:
 
     message: RunMessage
     stored: Stored[Progress]
+    progress: Progress
+    """As it stands on the present version, with the pauses of the journey added to its wait; not yet written."""
     definition: Definition
     canceled: str | None
-
-    @property
-    def progress(self) -> Progress:
-        return self.stored.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +107,37 @@ def _consider(shop: Workshop, message: RunMessage, stored: Stored[Progress] | No
         return Outcome("duplicate")
     if message.rev is not None and message.rev != progress.rev and not progress.listens and not progress.awaits:
         return Outcome("stale")
-    head = shop.catalog.head(progress.journey_id)
+    head = shop.catalog.head(progress.journey_id, at_least=message.head_rev)
     if head is not None and head.status is JourneyStatus.PAUSED and not progress.status.terminal:
         return Outcome("parked") if progress.parked else _park(shop, stored, now)
     definition = shop.catalog.definition(progress.journey_id, progress.version)
     if definition is None:
         return Outcome("version_missing", retry=True)
     if head is None or head.status is JourneyStatus.ENDED:
-        return _Hop(message, stored, definition, (head and head.end_reason) or "journey ended")
-    return _Hop(message, stored, definition, None)
+        return _Hop(message, stored, progress, definition, (head and head.end_reason) or "journey ended")
+    return _on_version(shop, _Hop(message, stored, _extended(head, progress), definition, None), head, now)
+
+
+def _on_version(shop: Workshop, hop: _Hop, head: Journey, now: datetime) -> _Hop | Outcome:
+    """The hop on the version that the last publication wants the member on."""
+    progress = hop.progress
+    if head.version is None or head.version <= progress.version or progress.status.terminal or head.migration.mode == "pin":
+        return hop
+    if head.migration.mode == "cancel":
+        return replace(hop, canceled=f"replaced by version {head.version}")
+    newer = shop.catalog.definition(head.id, head.version)
+    if newer is None:
+        return Outcome("version_missing", retry=True)
+    moved = migrate(hop.definition, newer, progress, version=head.version, nodes=head.migration.nodes, now=now)
+    return replace(hop, progress=moved, definition=newer)
+
+
+def _extended(head: Journey, progress: Progress) -> Progress:
+    """Waits that pauses interrupted last longer, where resume was asked for that; each pause counts once."""
+    missed = [extension for extension in head.extensions if extension.resume > progress.extended]
+    if not missed or progress.status.terminal:
+        return progress
+    return extended(progress, seconds=sum(one.seconds for one in missed), resume=missed[-1].resume)
 
 
 def _park(shop: Workshop, stored: Stored[Progress], now: datetime) -> _Plan:
@@ -137,7 +157,7 @@ def _plan(shop: Workshop, hop: _Hop, member: Member | None, now: datetime) -> _P
     progress = hop.progress
     stimuli = _stimuli(shop, hop, now)
     transition = advance_all(hop.definition, progress, stimuli, member=member, now=now, max_nodes=shop.limits.max_nodes_per_hop)
-    if transition.progress is progress:
+    if transition.progress is hop.stored.value:
         return _rearm(shop, hop.stored, now)
     after = shop.stamp_progress(transition.progress, rev=progress.rev + 1)
     effects = [shop.stamp_effect(effect, rev=1) for effect in transition.effects]
@@ -160,7 +180,11 @@ def _stimuli(shop: Workshop, hop: _Hop, now: datetime) -> list[Stimulus]:
             effect = found.value
             stimuli.append(EffectFinished(effect.id, effect.status.value, effect.reason, effect.result))
     due = progress.schedule_at is None or progress.schedule_at <= now
-    if progress.status in (Status.READY, Status.RUNNING) and due and (message.rev == progress.rev or progress.parked):
+    if (
+        progress.status in (Status.READY, Status.RUNNING)
+        and due
+        and (message.rev == progress.rev or progress is not hop.stored.value or progress.parked)
+    ):
         stimuli.append(Resume())
     if progress.status is Status.WAITING and progress.schedule_at is not None and due:
         stimuli.append(Due(progress.schedule_at))

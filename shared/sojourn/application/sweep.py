@@ -21,6 +21,7 @@ from sojourn.application.lifecycle import end_due
 from sojourn.application.messages import EFFECTS_TOPIC, RUNS_TOPIC, SWEEPS_TOPIC, EffectMessage, RunMessage, SweepMessage
 from sojourn.application.outcome import UNAVAILABLE, Outcome
 from sojourn.application.ports import MAX_PAGE, CommitResult, Outgoing, S, Stored, Update
+from sojourn.application.settling import settle, settle_message
 from sojourn.application.workshop import Workshop
 from sojourn.domain.effect import Effect
 from sojourn.domain.progress import Progress
@@ -36,14 +37,21 @@ STUCK_AFTER = 10
 
 
 def sweep(shop: Workshop, messages: Sequence[SweepMessage]) -> list[Outcome]:
-    """Sweep the shards of each message; a message without shards is the tick."""
-    return [_tick(shop) if message.shards is None else _sweep(shop, message.shards, message.deep) for message in messages]
+    """Sweep the shards of each message, or settle its journey; a message that names neither is the tick."""
+    return [_handle(shop, message) for message in messages]
+
+
+def _handle(shop: Workshop, message: SweepMessage) -> Outcome:
+    if message.settle is not None:
+        return settle(shop, message.settle)
+    return _tick(shop) if message.shards is None else _sweep(shop, message.shards, message.deep)
 
 
 def _tick(shop: Workshop) -> Outcome:
     """End the journeys whose time is over, then fan out. A single group is swept at once, without a message."""
     now = shop.now()
     ended = end_due(shop, now)
+    shop.publish_many([settle_message(head.id) for head in shop.store.journeys_to_settle()])
     deep = now.minute % DEEP_EVERY_MINUTES == 0
     shards = range(shop.limits.shards)
     if len(shards) <= SHARDS_PER_GROUP:

@@ -10,9 +10,9 @@ end, or `max_nodes`. It reads no clock and throws no dice: splits are hashed, so
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from sojourn.domain.definition import Definition
@@ -22,12 +22,12 @@ from sojourn.domain.expression import compile_expression
 from sojourn.domain.fields import EventMatch
 from sojourn.domain.member import Member
 from sojourn.domain.node import WaitForEvent, branch_names
-from sojourn.domain.progress import READY_GRACE_SECONDS, GoalReached, Progress, Status, grace
+from sojourn.domain.progress import GoalReached, Progress, Status
 from sojourn.domain.stimulus import Cancel, Due, EffectFinished, EventReceived, Resume, Stimulus
 from sojourn.domain.visit import run
 from sojourn.domain.walk import MAX_NODES_PER_HOP, Walk
 
-__all__ = ["MAX_NODES_PER_HOP", "Transition", "advance", "advance_all"]
+__all__ = ["MAX_NODES_PER_HOP", "Transition", "advance", "advance_all", "extended", "migrate", "parked", "unparked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +169,39 @@ def _matches(walk: Walk, match: EventMatch, event: Event) -> bool:
     return match.filter is None or walk.condition(match.filter, event)
 
 
+def migrate(
+    old: Definition, new: Definition, progress: Progress, *, version: int, nodes: Mapping[str, str], now: datetime
+) -> Progress:
+    """The progress on a newer version: at the node that `nodes` maps its own to, else at the one with the same id.
+
+    A wait goes on as it was. Where another kind of node has taken its place the member is READY there. Without a node to
+    stand at the member leaves; the trail says why.
+    """
+    walk = Walk(new, replace(progress, version=version), None, now, 0)
+    came_from = old.by_id.get(progress.node_id or "")
+    walk.node_id = nodes.get(progress.node_id or "", progress.node_id)
+    walk.step("migrated", f"version {progress.version} to {version}")
+    if walk.node is None:
+        walk.finish(Status.CANCELED, f"node {progress.node_id!r} is gone in version {version}")
+    elif walk.status is Status.WAITING and type(walk.node) is not type(came_from):
+        walk.status, walk.schedule_at, walk.awaits = Status.READY, None, None
+    return walk.progress()
+
+
+def extended(progress: Progress, *, seconds: float, resume: int) -> Progress:
+    """The progress after resume number `resume`: a wait that was interrupted lasts `seconds` longer. Once for each resume."""
+    waits = progress.status is Status.WAITING and progress.awaits is None and progress.schedule_at is not None
+    if not waits or progress.schedule_at is None:
+        return replace(progress, extended=resume)
+    later = progress.schedule_at + timedelta(seconds=seconds)
+    return replace(progress, extended=resume, schedule_at=later, sweep_at=later)
+
+
 def parked(progress: Progress, *, now: datetime) -> Progress:
     """The progress on a paused journey: nothing sweeps it until the journey is resumed. `rev` stays, a park is no hop."""
     return replace(progress, parked=True, sweep_at=None, updated_at=now)
 
 
-def unparked(progress: Progress, *, now: datetime) -> Progress:
-    """The progress on a resumed journey: it is published at once, and swept soon in case that is lost."""
-    return replace(
-        progress, parked=False, sweep_at=now + grace(progress.id, READY_GRACE_SECONDS), sweep_count=0, updated_at=now
-    )
+def unparked(progress: Progress, *, at: datetime, now: datetime) -> Progress:
+    """The progress on a resumed journey: the sweep takes it up `at` that moment, if nobody has done so before."""
+    return replace(progress, parked=False, sweep_at=at, sweep_count=0, updated_at=now)

@@ -11,6 +11,7 @@
     │   └── SettingsInvalid          an environment variable with a wrong value       -> does not start
     ├── NotFound                     an id that names nothing                         -> 404
     ├── NotAllowed                   a change that the present status does not allow  -> 409
+    ├── Changed                      somebody else changed it since it was read       -> 412
     └── Unavailable                  a service did not answer in time; try again      -> 503
 
 What a channel reports about a delivery is a value (`sojourn.domain.effect.Delivery`), not an error: it is an expected outcome.
@@ -73,6 +74,12 @@ class NotAllowed(SojournError):
     """The present status does not allow the change; the text names the status and the changes that it allows."""
 
     code = "not_allowed"
+
+
+class Changed(SojournError):
+    """The document is not at the revision that the caller read: read it again and decide anew."""
+
+    code = "changed"
 
 
 class Unavailable(SojournError):

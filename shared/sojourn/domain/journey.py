@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Literal
 
 from sojourn.domain.event import Event
 from sojourn.domain.ids import derived_id, member_key
@@ -23,8 +25,46 @@ class JourneyStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Migration:
+    """What becomes of members on older versions when a new one is published.
+
+    `pin`: they finish on theirs. `migrate`: they continue at the node that `nodes` maps theirs to, else at the one with the
+    same id; where neither is there, `gone` decides. `cancel`: they leave.
+    """
+
+    mode: Literal["pin", "migrate", "cancel"] = "pin"
+    nodes: Mapping[str, str] = field(default_factory=dict)
+    gone: Literal["refuse", "cancel"] = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """Waits that the pause before resume number `resume` interrupted last `seconds` longer."""
+
+    resume: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """Work on a journey's members that goes on page by page after a change of its head; `done` of them are through.
+
+    First those who are not parked take a look at the changed head (where the change matters to them), then those who are
+    parked are put before the sweep again. `after` is the last progress of the page before.
+    """
+
+    parked: bool
+    started_at: datetime
+    after: str | None = None
+    done: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Journey:
-    """`journeys/{id}`. `listens` joins the events of all published versions: members on old versions still wait for theirs."""
+    """`journeys/{id}`. `listens` joins the events of all published versions: members on old versions still wait for theirs.
+
+    `draft` is the definition that is being edited, as JSON text; publishing makes it a version. `rev` is the ETag.
+    """
 
     id: str
     bot_id: str
@@ -36,6 +76,12 @@ class Journey:
     listens: tuple[str, ...] = ()
     schedule_end_at: datetime | None = None
     end_reason: str | None = None
+    draft: str | None = None
+    paused_at: datetime | None = None
+    resumes: int = 0
+    migration: Migration = Migration()
+    extensions: tuple[Extension, ...] = ()
+    settling: Settling | None = None
     rev: int = 1
     token: str = ""
 
@@ -89,7 +135,10 @@ class MemberEvent:
 
 @dataclass(frozen=True, slots=True)
 class RejectedEvent:
-    """`rejected_events/{id}`: a log entry of ours that could not be taken, whole, with the reason."""
+    """`rejected_events/{id}`: a log entry of ours that could not be taken, whole, with the reason.
+
+    `replayed_at`: it was taken on a second try.
+    """
 
     id: str
     reason: str
@@ -97,6 +146,7 @@ class RejectedEvent:
     data: bytes = field(repr=False)
     created_at: datetime
     expire_at: datetime
+    replayed_at: datetime | None = None
     token: str = ""
     rev: int = 1
 

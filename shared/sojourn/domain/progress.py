@@ -89,11 +89,41 @@ class Progress:
     messages: int = 0
     goal: GoalReached | None = None
     parked: bool = False
+    extended: int = 0
     shard: int | None = None
     sweep_at: datetime | None = None
     sweep_count: int = 0
     ended_at: datetime | None = None
     expire_at: datetime | None = None
+
+    # What reports count by; stored beside, never read back.
+
+    @property
+    def reached(self) -> tuple[str, ...]:
+        """Every node that the member came to, each once: visited, or standing there."""
+        return tuple(sorted({*self.visits, *((self.node_id,) if self.node_id else ())}))
+
+    @property
+    def left_at(self) -> str | None:
+        """The node at which the member left before the end; None for everybody else."""
+        if self.status is not Status.CANCELED:
+            return None
+        return next((step.node_id for step in reversed(self.trail) if step.outcome == "canceled"), None)
+
+    @property
+    def entered_on(self) -> str:
+        """The day of the entry, UTC."""
+        return f"{self.created_at:%Y-%m-%d}"
+
+    @property
+    def goal_reached(self) -> bool:
+        """Whether the goal event came in its window."""
+        return self.goal is not None
+
+    @property
+    def goal_revenue(self) -> float | None:
+        """What the goal brought, 0 where it names no field: Firestore adds up only documents that have a number."""
+        return (self.goal.revenue or 0.0) if self.goal is not None else None
 
 
 def due_for_sweep(progress: Progress, *, now: datetime) -> datetime | None:
