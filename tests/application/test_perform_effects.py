@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -11,13 +11,13 @@ from pydantic import JsonValue
 
 from sojourn.application.lifecycle import pause, resume
 from sojourn.application.messages import EFFECTS_TOPIC, EVENTS_TOPIC, EffectMessage
-from sojourn.application.ports import Create
+from sojourn.application.ports import Commit, CommitResult, Create
 from sojourn.domain.definition import Definition
 from sojourn.domain.effect import LEASE_SECONDS, Delivery, Effect, EffectStatus, RetryPolicy
 from sojourn.domain.event import read_log_entry
+from sojourn.domain.journey import QuotaShare
 from sojourn.domain.member import Member
 from sojourn.domain.progress import Progress, Status
-from sojourn.runtime.application import InMemory
 from tests.application.conftest import Cloud
 from tests.builders import BOT, START, after, definition, log, member, send, wait
 
@@ -49,7 +49,7 @@ def sent(cloud: Cloud, channel: ScriptedChannel | None = None, of: Definition | 
     if channel is not None:
         memory = cloud.memory
         shop = replace(memory.shop, channels={**memory.shop.channels, "mailbox": channel})
-        cloud.memory = InMemory(shop, memory.store, memory.publisher, memory.mailbox, memory.clock)
+        cloud.memory = replace(memory, shop=shop)
     cloud.publish(of or definition([send(), wait()]))
     cloud.log(log())
     cloud.hop()
@@ -238,3 +238,43 @@ def test_a_member_is_enrolled_in_another_journey_once(cloud: Cloud) -> None:
     again.hop()
     enrolled = [progress for progress in again.all(Progress) if progress.journey_id == "other"]
     assert [(progress.status, progress.trigger.data) for progress in enrolled] == [(Status.ENDED, {"from": "here"})]
+
+
+def test_the_quota_of_a_journey_is_used_to_the_last_message_and_never_exceeded(cloud: Cloud) -> None:
+    cloud.publish(definition([send()], message_quota=37))
+    cloud.log(*(log(member=f"m{number}") for number in range(60)))
+    cloud.hop()
+    messages = [EffectMessage.model_validate(message) for message in cloud.waiting(EFFECTS_TOPIC)]
+    codes = [outcome.code for outcome in cloud.perform(*messages, *messages)]
+    assert (codes.count("done"), codes.count("skipped"), codes.count("leased")) == (37, 23, 60)
+    assert sum(share.used for share in cloud.all(QuotaShare)) == 37
+    assert {effect.reason for effect in cloud.all(Effect)} == {None, "message_quota of 37 is used up"}
+
+
+def test_two_performers_racing_for_the_last_message_send_one(cloud: Cloud) -> None:
+    cloud.publish(definition([send()], message_quota=1))
+    cloud.log(log(member="ann"), log(member="bob"))
+    cloud.hop()
+    first, second = (EffectMessage.model_validate(message) for message in cloud.waiting(EFFECTS_TOPIC))
+    store = cloud.memory.store
+    commit_many = store.commit_many
+
+    def another_takes_it(commits: Sequence[Commit]) -> list[CommitResult]:
+        if any(isinstance(write.record, QuotaShare) for commit in commits for write in commit):
+            store.commit_many = commit_many  # type: ignore[method-assign]
+            assert cloud.perform(second)[0].code == "done"
+        return commit_many(commits)
+
+    store.commit_many = another_takes_it  # type: ignore[method-assign]
+    assert cloud.perform(first)[0].code == "skipped"
+    assert len(cloud.memory.mailbox.messages) == 1
+
+
+def test_a_retry_takes_nothing_more_from_the_quota_and_a_failure_gives_back(cloud: Cloud) -> None:
+    channel = ScriptedChannel(BROKEN, Delivery("permanent", "no such address"))
+    message = sent(cloud, channel, of=definition([send(), wait()], message_quota=5))
+    cloud.perform(message)
+    assert cloud.only(QuotaShare).used == 1
+    cloud.at(after(minutes=1))
+    assert cloud.perform(message)[0].code == "failed"
+    assert cloud.only(QuotaShare).used == 0

@@ -21,6 +21,7 @@ from sojourn.application.entry import Candidate, enter_many
 from sojourn.application.messages import EFFECTS_TOPIC, EVENTS_TOPIC, RUNS_TOPIC, EffectMessage, RunMessage
 from sojourn.application.outcome import UNAVAILABLE, Outcome
 from sojourn.application.ports import CommitResult, Create, Outgoing, Stored, Update
+from sojourn.application.quota import give_back, take_quota
 from sojourn.application.workshop import MAX_ROUNDS, Workshop
 from sojourn.domain.effect import (
     LEASE_SECONDS,
@@ -73,7 +74,27 @@ def _perform(shop: Workshop, stored: Stored[Effect] | None) -> Outcome:
     held = _held(shop, claim, now)
     if held is not None:
         return _release(shop, held)
-    return _release(shop, _delivered(shop, claim, _deliver(shop, claim, now), now))
+    return _perform_claimed(shop, claim, now)
+
+
+def _perform_claimed(shop: Workshop, claim: _Claim, now: datetime) -> Outcome:
+    """Take from the journey's quota, deliver, write how it went; what was not delivered gives its message back."""
+    definition = shop.catalog.definition(claim.claimed.journey_id, claim.claimed.version)
+    quota = definition.settings.message_quota if definition else None
+    if quota is not None:
+        try:
+            taken = take_quota(shop, claim.claimed, quota)
+        except LookupError:
+            return UNAVAILABLE
+        if taken is None:
+            reason = f"message_quota of {quota:,} is used up"
+            return _release(shop, _closed(claim.claimed, EffectStatus.SKIPPED, reason, now))
+        claim = replace(claim, claimed=taken)
+    after = _delivered(shop, claim, _deliver(shop, claim, now), now)
+    outcome = _release(shop, after)
+    if not outcome.retry and after.status in (EffectStatus.FAILED, EffectStatus.DEAD):
+        give_back(shop, after)
+    return outcome
 
 
 def _busy(effect: Effect, now: datetime) -> str | None:
