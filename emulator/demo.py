@@ -11,9 +11,10 @@ figures, whatever the order of messages within a step and however often each is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime
 from pathlib import Path
+from secrets import token_hex
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
@@ -32,10 +33,10 @@ from sojourn.domain.effect import Effect
 from sojourn.domain.journey import RejectedEvent
 from sojourn.domain.progress import Progress
 from sojourn.runtime.application import compose
-from sojourn.runtime.settings import VARIABLES, Settings
+from sojourn.runtime.settings import VARIABLES, read_settings
 
 PROJECT = "sojourn-demo"
-QUIET_SECONDS = 120.0
+QUIET_SECONDS = 60.0
 """How long the emulators may take to come to rest after one step."""
 
 
@@ -152,37 +153,32 @@ class EmulatorDemo(AbstractContextManager["EmulatorDemo"]):
     def __init__(
         self, start: datetime, *, limits: Limits = Limits(), copies: int = 1, say: Say = lambda source, text: None
     ) -> None:
-        self._folder = TemporaryDirectory(prefix="sojourn-demo-")
-        self._clock_file = Path(self._folder.name) / "clock"
-        self._write_clock(start)
-        self._limits = limits
-        environment = {
-            VARIABLES["clock_file"]: str(self._clock_file),
-            VARIABLES["max_nodes_per_hop"]: str(limits.max_nodes_per_hop),
-            VARIABLES["shards"]: str(limits.shards),
-        }
-        settings = LocalCloudSettings(
-            project=PROJECT, copies=copies, ticking=False, environment=environment, state_dir=Path(self._folder.name)
-        )
-        self._local = LocalCloud(settings, say=say)
+        self._start, self._limits, self._copies, self._say = start, limits, copies, say
 
     def __enter__(self) -> EmulatorDemo:
-        self._local.start()
-        addresses = self._local.addresses
-        settings = Settings(
-            project=PROJECT,
-            clock_file=self._clock_file,
-            shards=self._limits.shards,
-            mailbox_url=addresses.mailbox_url,
-            firestore_emulator_host=addresses.firestore_emulator_host,
-            pubsub_emulator_host=addresses.pubsub_emulator_host,
-        )
-        self.shop = compose(settings)
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="sojourn-demo-")))
+            self._clock_file = folder / "clock"
+            self._write_clock(self._start)
+            self._local = stack.enter_context(LocalCloud(self._settings(folder), say=self._say))
+            self.shop = compose(read_settings(self._local.environment))
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._local.stop()
-        self._folder.cleanup()
+        self._stack.close()
+
+    def _settings(self, folder: Path) -> LocalCloudSettings:
+        """A project of its own: emulators that ran already may hold another demo's documents."""
+        environment = {
+            VARIABLES["clock_file"]: str(self._clock_file),
+            VARIABLES["max_nodes_per_hop"]: str(self._limits.max_nodes_per_hop),
+            VARIABLES["shards"]: str(self._limits.shards),
+        }
+        project = f"{PROJECT}-{token_hex(4)}"
+        return LocalCloudSettings(
+            project=project, copies=self._copies, ticking=False, environment=environment, state_dir=folder
+        )
 
     def move_to(self, now: datetime) -> None:
         self._write_clock(now)

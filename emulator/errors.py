@@ -6,6 +6,9 @@ LocalCloudError
 ├── ProcessNotReady      a child ended, or did not answer in time, while it was starting
 ├── ProcessEnded         an emulator ended while the cloud was running; its data is gone
 ├── AlreadyRunning       another process keeps a local cloud with this state directory
+├── NotRunning           no local cloud runs, or it is not ready yet
+├── RouterFailed         the log router of the running local cloud refused lines or is gone
+├── FunctionFailed       a function of the in-process cloud answered something else than 204
 ├── FunctionMissing      the table names a function that has no source
 ├── PubSubFailed         the Pub/Sub emulator refused a call or did not answer
 └── NotQuiet             messages were still on their way at the deadline
@@ -34,6 +37,18 @@ class ProcessEnded(LocalCloudError):
 
 class AlreadyRunning(LocalCloudError):
     """Names the process that runs it."""
+
+
+class NotRunning(LocalCloudError):
+    """Says how to start one."""
+
+
+class RouterFailed(LocalCloudError):
+    """Says how many lines got through before."""
+
+
+class FunctionFailed(LocalCloudError):
+    """Names the function and its error; the stack of a bug is a note on the exception."""
 
 
 class FunctionMissing(LocalCloudError):

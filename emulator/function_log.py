@@ -1,9 +1,12 @@
 """The structured lines that functions write on stdout: read for counting, rendered for people."""
 
 import json
+from http import HTTPStatus
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+_ROUTINE = ("DEFAULT", "INFO")
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -34,14 +37,19 @@ def parse_line(text: str) -> FunctionLine | None:
 
 
 def render(line: FunctionLine) -> str:
-    """`INFO hop committed status=204 published=journey-runs:2`; Google's own keys and what says nothing new are left out.
+    """`advanced 1 → journey-effects 2`, or `ERROR no such node status=500`: whatever is as always is left out.
 
-    A stack trace follows on lines of its own.
+    A stack trace follows on lines of its own. The message says the outcomes, and the log whose line it is.
     """
     extra = {key: value for key, value in (line.model_extra or {}).items() if not key.startswith("logging.googleapis.com/")}
-    fields = {"status": line.status, "published": line.published, "outcomes": line.outcomes, **extra}
-    pairs = (f"{key}={_value(value)}" for key, value in fields.items() if not _is_said(value, line.message))
-    return "\n".join(filter(None, [" ".join([line.severity, line.message, *pairs]), line.stack_trace.rstrip()]))
+    fields = {"status": None if line.status == HTTPStatus.NO_CONTENT else line.status, **extra}
+    words = [
+        *([] if line.severity in _ROUTINE else [line.severity]),
+        line.message.removeprefix(f"{line.function}: "),
+        *(f"{key}={_value(value)}" for key, value in fields.items() if not _is_said(value, line.message)),
+        *(f"→ {topic} {count}" for topic, count in line.published.items()),
+    ]
+    return "\n".join(filter(None, [" ".join(words), line.stack_trace.rstrip()]))
 
 
 def _is_said(value: object, message: str) -> bool:
@@ -52,6 +60,4 @@ def _is_said(value: object, message: str) -> bool:
 def _value(value: object) -> str:
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False) if " " in value else value
-    if isinstance(value, dict) and all(isinstance(each, int) for each in value.values()):
-        return ",".join(f"{key}:{count}" for key, count in value.items())
     return json.dumps(value, ensure_ascii=False)

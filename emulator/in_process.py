@@ -19,6 +19,7 @@ from typing import TypeAlias
 from flask import Flask, Request
 from werkzeug.test import EnvironBuilder
 
+from emulator.errors import FunctionFailed, NotQuiet
 from emulator.functions_table import REPOSITORY, FunctionsTable, load_functions_table
 from sojourn.application.ports import Outgoing
 from sojourn.application.workshop import Limits
@@ -59,7 +60,9 @@ class InProcessCloud:
         outcomes = line.get("outcomes")
         self.outcomes.update(outcomes if isinstance(outcomes, Counter) else {})
         if "stack_trace" in line:
-            raise RuntimeError(f"{line['function']}: {line['stack_trace']}")
+            failed = FunctionFailed(f"the function {line['function']} failed: {line.get('error')}")
+            failed.add_note(str(line["stack_trace"]))
+            raise failed
 
     def move_to(self, now: datetime) -> None:
         """Set the clock."""
@@ -78,7 +81,7 @@ class InProcessCloud:
                 self._deliver(topic, data)
             delivered += len(deliveries)
             if delivered > MAX_DELIVERIES:
-                raise RuntimeError(f"more than {MAX_DELIVERIES:,} deliveries: the functions feed each other for ever")
+                raise NotQuiet(f"more than {MAX_DELIVERIES:,} deliveries: the functions feed each other for ever")
 
     def _deliveries(self) -> list[tuple[str, bytes]]:
         take = self.memory.publisher.take
@@ -91,7 +94,7 @@ class InProcessCloud:
         name, function = self._functions[topic]
         _, status = call(function, push_body(data))
         if status != 204:
-            raise RuntimeError(f"{name} answered {status} to {data[:200]!r}")
+            raise FunctionFailed(f"the function {name} answered {status} to {data[:200]!r}")
 
 
 def load_functions(table: FunctionsTable) -> dict[str, tuple[str, Function]]:

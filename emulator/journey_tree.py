@@ -21,6 +21,7 @@ from sojourn.domain.node import (
     EventTrigger,
     Exit,
     Node,
+    ScheduleTrigger,
     SendMessageNode,
     Split,
     UpdateMemberNode,
@@ -112,6 +113,9 @@ def describe(node: Node) -> str:
     match node:
         case EventTrigger(settings=settings):
             return f"on {settings.name}" + (f" if {settings.filter}" if settings.filter else "")
+        case ScheduleTrigger(settings=settings):
+            when = f"at {settings.at:%Y-%m-%d %H:%M}" if settings.at else f"at {settings.cron}"
+            return f"{when} {settings.timezone}" + (f" if {settings.audience.filter}" if settings.audience.filter else "")
         case ApiTrigger():
             return "by the API"
         case Wait():

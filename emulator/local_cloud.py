@@ -67,7 +67,7 @@ class LocalCloud:
 
     def __init__(self, settings: LocalCloudSettings | None = None, *, say: Say) -> None:
         self.settings = settings or LocalCloudSettings()
-        self._say_to = say
+        self._say = say
         self._stack = ExitStack()
         self._functions: dict[str, tuple[FunctionServer, Supervised]] = {}
         self._is_ready, self._state_lock = False, Lock()
@@ -96,6 +96,24 @@ class LocalCloud:
                 for name, (server, supervised) in self._functions.items()
             },
         )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the functions run with; a workshop composed from it works on their stores."""
+        firestore, pubsub = self._emulators
+        inherited = os.environ
+        return {
+            **inherited,
+            "PYTHONPATH": _joined(os.pathsep, str(REPOSITORY / "shared"), inherited.get("PYTHONPATH")),
+            "PYTHONUNBUFFERED": "1",
+            "GUNICORN_LOG_LEVEL": "error",
+            "no_proxy": _joined(",", LOOPBACK, inherited.get("no_proxy")),
+            "GOOGLE_CLOUD_PROJECT": self.settings.project,
+            "FIRESTORE_EMULATOR_HOST": firestore.host,
+            "PUBSUB_EMULATOR_HOST": pubsub.host,
+            "SOJOURN_MAILBOX_URL": self.mailbox.url,
+            **self.settings.environment,
+        }
 
     def start(self) -> None:
         """Return when everything answers; leave nothing behind if something does not."""
@@ -137,7 +155,7 @@ class LocalCloud:
         own(owned(settings.state_dir))
         self._emulators = firestore, pubsub = self._start_emulators()
         self.mailbox = own(Mailbox())
-        self._start_functions(self._environment())
+        self._start_functions(self.environment)
         for emulator in (firestore, pubsub):
             emulator.await_ready()
         self._pubsub = own(PubSub(pubsub.host, project=settings.project))
@@ -185,22 +203,6 @@ class LocalCloud:
     def _spawn(self, server: FunctionServer, on_exit: Callable[[int], None]) -> ChildProcess:
         return server.spawn(on_line=partial(self._hear, server.name), on_exit=on_exit)
 
-    def _environment(self) -> dict[str, str]:
-        firestore, pubsub = self._emulators
-        inherited = os.environ
-        return {
-            **inherited,
-            "PYTHONPATH": _joined(os.pathsep, str(REPOSITORY / "shared"), inherited.get("PYTHONPATH")),
-            "PYTHONUNBUFFERED": "1",
-            "GUNICORN_LOG_LEVEL": "error",
-            "no_proxy": _joined(",", LOOPBACK, inherited.get("no_proxy")),
-            "GOOGLE_CLOUD_PROJECT": self.settings.project,
-            "FIRESTORE_EMULATOR_HOST": firestore.host,
-            "PUBSUB_EMULATOR_HOST": pubsub.host,
-            "SOJOURN_MAILBOX_URL": self.mailbox.url,
-            **self.settings.environment,
-        }
-
     def _log_router(self) -> LogRouter:
         return LogRouter(
             compile_filter(SINK_FILTER.read_text()),
@@ -242,9 +244,6 @@ class LocalCloud:
         with self._state_lock:
             if self._is_ready:
                 write_state(self.settings.state_dir, self.addresses)
-
-    def _say(self, source: str, text: str) -> None:
-        self._say_to(source, f"{_now().astimezone():%H:%M:%S} {text}")
 
 
 def _now() -> datetime:

@@ -6,6 +6,7 @@ the first and counted.
 
 import html
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -126,6 +127,11 @@ class Mailbox:
 class _Server(ThreadingHTTPServer):
     request_queue_size = 128
     mailbox: Mailbox
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A function that was killed while it waited for the answer has said so elsewhere."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class _Refused(Exception):

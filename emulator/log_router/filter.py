@@ -90,7 +90,10 @@ def compile_filter(text: str) -> Filter:
     except UnexpectedCharacters as error:
         message = "a closing quote is missing" if error.char == '"' else f"{error.char!r} has to be quoted"
         raise FilterError(message, line=error.line, column=error.column) from error
-    return Filter(text, _build(tree, _restriction))
+    try:
+        return Filter(text, _build(tree, _restriction))
+    except RecursionError as error:
+        raise FilterError("parentheses or negations are nested too deeply", line=1, column=1) from error
 
 
 @cache

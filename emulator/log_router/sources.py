@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +13,7 @@ from threading import Event, Thread
 from typing import BinaryIO, Self
 from urllib.parse import parse_qs, urlsplit
 
+from emulator.errors import LocalCloudError
 from emulator.log_router.router import LogRouter
 
 BODY_MAX_BYTES = 32 * 1024 * 1024
@@ -113,8 +115,9 @@ class _Server(ThreadingHTTPServer):
         self.router = router
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A publish that failed closes the connection without an answer; say why where logs go."""
-        _log.exception("log router: request of %s failed", client_address)
+        """The connection closes without an answer; say why where logs go. A client that went away is worth no stack."""
+        error = sys.exception()
+        _log.error("log router: request of %s: %r", client_address, error, exc_info=not isinstance(error, ConnectionError))
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -135,7 +138,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.BAD_REQUEST, b"the body ends early")
             return
         service = parse_qs(address.query).get("service", [None])[0]
-        count = self.server.router.route(read_lines(io.BytesIO(body)), service=service)
+        try:
+            count = self.server.router.route(read_lines(io.BytesIO(body)), service=service)
+        except LocalCloudError as error:
+            self._answer(HTTPStatus.SERVICE_UNAVAILABLE, str(error).encode())
+            return
         self._answer(HTTPStatus.OK, json.dumps({"seen": count.seen, "passed": count.passed}).encode())
 
     def _refusal(self, path: str) -> HTTPStatus | None:

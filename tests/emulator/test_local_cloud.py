@@ -44,7 +44,7 @@ def {name}(request):
     sys.stdout.write(json.dumps(line | {{"published": {{TO: 1}} if TO else {{}}}}) + "\\n")
     return "", 204
 """
-NEXT = {"ingest": "journey-runs", "run_journey": "journey-effects", "perform": None, "sweep": None}
+NEXT = {"ingest": "journey-runs", "run_journey": "journey-effects", "perform": None, "sweep": None, "enroll": None}
 
 Said = SimpleQueue[tuple[str, str]]
 
@@ -132,7 +132,7 @@ class TestRunning:
         assert isinstance(message.letter.message, dict)
         assert message.letter.message["greeting"] == "hello"
         assert json.loads(str(message.letter.message["got"]))["jsonPayload"]["event"] == "order.completed"
-        assert await_said(said, "ingest", "done").endswith(" INFO done status=204 published=journey-runs:1")
+        assert await_said(said, "ingest", "done") == "done → journey-runs 1"
 
     def test_a_tick_reaches_the_sweep(self, cloud: LocalCloud, said: Said) -> None:
         cloud.tick()

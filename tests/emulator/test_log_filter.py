@@ -181,3 +181,8 @@ def test_a_faulty_filter_is_refused_with_its_position(text: str, line: int, colu
 )
 def test_the_sink_passes_journey_events_and_never_the_engines_own_lines(entry: dict[str, object], passes: bool) -> None:
     assert compile_filter(SINK_FILTER.read_text()).matches(entry) is passes
+
+
+def test_a_filter_that_nests_without_end_is_refused() -> None:
+    with pytest.raises(FilterError, match="nested too deeply"):
+        compile_filter("NOT (" * 3_000 + "a=1" + ")" * 3_000)

@@ -101,7 +101,7 @@ def test_at_the_deadline_the_counts_are_told(traffic: Traffic) -> None:
 def test_a_line_is_rendered_for_people() -> None:
     said: dict[str, JsonValue] = {
         "severity": "INFO",
-        "message": "hop committed",
+        "message": "run_journey: hop committed",
         "logging.googleapis.com/labels": {"sojourn.engine": "true"},
         "logging.googleapis.com/trace": "projects/p/traces/t",
         "function": "run_journey",
@@ -114,7 +114,7 @@ def test_a_line_is_rendered_for_people() -> None:
     parsed = parse_line(json.dumps(said))
     assert parsed is not None
     assert parsed.labels == {"sojourn.engine": "true"}
-    assert render(parsed) == 'INFO hop committed status=204 published=journey-runs:2 reason="due at last" attempt=0'
+    assert render(parsed) == 'hop committed reason="due at last" attempt=0 → journey-runs 2'
 
 
 def test_the_stack_of_a_bug_is_shown_as_it_was_and_its_error_once() -> None:

@@ -15,7 +15,7 @@ from emulator.functions_table import REPOSITORY, load_functions_table
 from emulator.in_process import Function, call, load_main
 from sojourn.adapters.memory import MemoryStore
 from sojourn.application.catalog import Catalog
-from sojourn.application.messages import EffectMessage, Message, RunMessage, SweepMessage
+from sojourn.application.messages import EffectMessage, EnrollMessage, Message, RunMessage, SweepMessage
 from sojourn.domain.errors import Unavailable
 from sojourn.runtime.application import InMemory, in_memory, install
 from sojourn.runtime.envelope import push_body
@@ -38,6 +38,7 @@ GOOD: dict[str, bytes] = {
     "run_journey": written(RunMessage(progress_id="nobody", rev=1)),
     "perform": written(EffectMessage(effect_id="nothing")),
     "sweep": written(SweepMessage()),
+    "enroll": written(EnrollMessage(journey_id="nothing", node_id="start")),
 }
 NO_MESSAGE: dict[str, bytes] = {
     "nothing": b"",

@@ -1,10 +1,14 @@
-"""The `sojourn` command. Exit code 0: done; 1: refused or not found; 2: bad input."""
+"""The `sojourn` command. Exit code 0: done; 1: refused or not found; 2: bad input. What goes wrong is a sentence on stderr."""
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Sequence
 
 import typer
+from google.api_core.exceptions import GoogleAPICallError
+from google.auth.exceptions import GoogleAuthError
 from rich.console import Console
 
 from emulator.errors import LocalCloudError
@@ -12,8 +16,15 @@ from sojourn.cli import demo, journeys, local, logs
 from sojourn.domain.errors import InputError, SojournError
 
 REFUSED, BAD_INPUT = 1, 2
+TERMINATED = 128 + signal.SIGTERM
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Customer journeys from log lines.", rich_markup_mode=None)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Customer journeys from log lines.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
 app.command("demo")(demo.demo)
 app.command("up")(local.up)
 app.command("down")(local.down)
@@ -22,10 +33,19 @@ app.add_typer(logs.app, name="logs")
 app.add_typer(journeys.app, name="journeys")
 
 
-def main() -> None:
-    """Run the command; what Sojourn refuses is said in a sentence, never in a stack trace."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command, that of the terminal unless `arguments` are given. SIGTERM cleans up as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
-        app()
+        app(arguments)
     except (LocalCloudError, SojournError) as error:
-        Console(stderr=True, highlight=False).print(str(error), style="red", markup=False, soft_wrap=True)
-        sys.exit(BAD_INPUT if isinstance(error, InputError) else REFUSED)
+        _fail(str(error), BAD_INPUT if isinstance(error, InputError) else REFUSED)
+    except (GoogleAPICallError, GoogleAuthError) as error:
+        _fail(f"Google Cloud refused: {error}", REFUSED)
+    except OSError as error:  # a file or folder; what services refuse is among the errors above
+        _fail(str(error), REFUSED)
+
+
+def _fail(text: str, code: int) -> None:
+    Console(stderr=True, highlight=False).print(text, style="red", markup=False, soft_wrap=True)
+    sys.exit(code)
