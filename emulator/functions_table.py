@@ -21,17 +21,22 @@ class TopicSpec(BaseModel):
     dead_letter: bool = False
 
 
-class FunctionSpec(BaseModel):
-    """A function and its push subscription; the limits are those of Cloud Run functions and of Pub/Sub."""
+class ServiceSpec(BaseModel):
+    """A function that is called over HTTPS; the limits are those of Cloud Run functions."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     entry_point: str
-    topic: str
     memory_mib: Positive
     timeout_seconds: Annotated[int, Field(ge=1, le=3600)]
     concurrency: Annotated[int, Field(ge=1, le=1000)]
     max_instances: Positive
+
+
+class FunctionSpec(ServiceSpec):
+    """A function and its push subscription; the limits are those of Pub/Sub too."""
+
+    topic: str
     ack_deadline_seconds: Annotated[int, Field(ge=10, le=600)]
     minimum_backoff_seconds: BackoffSeconds
     maximum_backoff_seconds: BackoffSeconds
@@ -45,6 +50,12 @@ class FunctionsTable(BaseModel):
 
     topics: dict[str, TopicSpec]
     functions: dict[str, FunctionSpec]
+    services: dict[str, ServiceSpec] = {}
+
+    @property
+    def everything(self) -> dict[str, ServiceSpec]:
+        """All that is deployed: functions that a topic feeds, and services that answer callers."""
+        return {**self.functions, **self.services}
 
     @property
     def dead_letter_topic(self) -> str:
@@ -58,6 +69,7 @@ class FunctionsTable(BaseModel):
             for name, function in self.functions.items()
             if function.topic not in self.topics
         ]
+        faults += [f"services.{name}: is a function as well" for name in self.services if name in self.functions]
         if sum(topic.dead_letter for topic in self.topics.values()) != 1:
             faults.append("topics: exactly one must have dead_letter: true")
         if faults:

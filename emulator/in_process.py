@@ -65,8 +65,14 @@ class InProcessCloud:
             raise failed
 
     def move_to(self, now: datetime) -> None:
-        """Set the clock."""
-        self.memory.clock.set(now)
+        """Set the clock; on the way there jobs fire, each at its moment."""
+        clock = self.memory.clock
+        while strike := self.memory.jobs.due(since=clock.now(), until=now):
+            moment, messages = strike
+            clock.set(moment)
+            self.memory.publisher.publish_many(messages)
+            self.settle()
+        clock.set(now)
 
     def publish(self, topic: str, data: Sequence[bytes]) -> None:
         """Publish, and deliver until nothing is left to deliver."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from pydantic import JsonValue
@@ -35,12 +35,16 @@ from sojourn.domain.progress import Progress, Status
 
 @dataclass(frozen=True, slots=True)
 class NodeCounts:
-    """By node id, over any number of bots' copies of a journey; `taken` by node id and the branch's name."""
+    """By node id, over any number of bots' copies of a journey; `taken` by node id and the branch's name.
+
+    `notes` are shown beside a node; without `taken` branches have no count.
+    """
 
     reached: Counter[str]
     waiting: Counter[str]
     left: Counter[str]
     taken: Counter[tuple[str, str]]
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 def count_nodes(passages: Iterable[Progress]) -> NodeCounts:
@@ -58,8 +62,13 @@ def count_nodes(passages: Iterable[Progress]) -> NodeCounts:
 
 def journey_tree(definition: Definition, passages: Sequence[Progress]) -> Tree:
     """The tree from the triggers down. A way that leads to a node shown above ends with a reference to it."""
-    root = Tree(_head(definition, passages), guide_style="dim")
-    planter = _Planter(definition, count_nodes(passages))
+    return draw_tree(definition, _head(definition, passages), count_nodes(passages))
+
+
+def draw_tree(definition: Definition, head: Text, counts: NodeCounts) -> Tree:
+    """The same from counts, under a head line."""
+    root = Tree(head, guide_style="dim")
+    planter = _Planter(definition, counts)
     for node in definition.nodes:
         if node.category == "trigger":
             planter.grow(root, node.id)
@@ -88,8 +97,8 @@ class _Planter:
             targets = self._definition.targets[node_id]
             if len(targets) > 1:
                 for name, target in zip(branch_names(node), targets, strict=True):
-                    taken = self._counts.taken[node_id, name]
-                    self.grow(added.add(_line((f"{name}: {taken}", "cyan"))), target)
+                    taken = f": {self._counts.taken[node_id, name]}" if self._counts.taken else ""
+                    self.grow(added.add(_line((f"{name}{taken}", "cyan"))), target)
                 return
             if not targets:
                 return
@@ -101,6 +110,7 @@ class _Planter:
         parts = [(f"{node.id:<{self._width}}", ""), (f"{reached:>6,}", "bold")]
         parts += [(f"  {waiting:,} waiting", "yellow")] if waiting else []
         parts += [(f"  {left:,} left", "red")] if left else []
+        parts += [(f"  {self._counts.notes[node.id]}", "green")] if node.id in self._counts.notes else []
         return _line(*parts, (f"  {describe(node)}", "dim"))
 
 

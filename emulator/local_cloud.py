@@ -1,4 +1,4 @@
-"""The whole cloud on a laptop: Google's emulators, one process per function, log router, mailbox and the minute tick.
+"""The whole cloud on a laptop: Google's emulators, one of Cloud Scheduler, a process per function, log router and mailbox.
 
     log router ─▶ journey-events ─push─▶ [ingest] ─▶ journey-runs ─push─▶ [run_journey] ─▶ … ─▶ mailbox
 
@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Event, Lock, Thread
+from threading import Lock
 from typing import Self
 
 from emulator.errors import ProcessEnded, PubSubFailed
@@ -30,14 +30,17 @@ from emulator.log_router.sources import LogRouterServer
 from emulator.mailbox import Mailbox
 from emulator.processes import LOOPBACK, ChildProcess, Supervised, free_ports
 from emulator.pubsub import Message, Publishable, PubSub
+from emulator.scheduler import PublishFailed, SchedulerEmulator, connect
 from emulator.state import FunctionAddress, LocalState, owned, write_state
 from emulator.traffic import Traffic
 
 EVENTS_TOPIC = "journey-events"
 TICK_TOPIC = "journey-sweeps"
-TICK_SECONDS = 60.0
+TICK_JOB = "journey-sweep-every-minute"
+LOCATION = "us-central1"
 SINK_FILTER = REPOSITORY / "infra" / "journey_sink.filter"
 LOCAL_SERVICE = "local"
+API = "api"
 # The emulators chat about every connection; their last lines are shown in any case if they do not start.
 NOTEWORTHY = re.compile(r"WARN|SEVERE|ERROR|OutOfMemory|BindException")
 
@@ -89,7 +92,9 @@ class LocalCloud:
             project=self.settings.project,
             firestore_emulator_host=firestore.host,
             pubsub_emulator_host=pubsub.host,
+            scheduler_emulator_host=self._scheduler.host,
             log_router_url=self._router.url,
+            api_url=self._functions[API][0].url if API in self._functions else None,
             mailbox_url=self.mailbox.url,
             functions={
                 name: FunctionAddress(url=server.url, pid=supervised.child.pid)
@@ -111,7 +116,9 @@ class LocalCloud:
             "GOOGLE_CLOUD_PROJECT": self.settings.project,
             "FIRESTORE_EMULATOR_HOST": firestore.host,
             "PUBSUB_EMULATOR_HOST": pubsub.host,
+            "CLOUD_SCHEDULER_EMULATOR_HOST": self._scheduler.host,
             "SOJOURN_MAILBOX_URL": self.mailbox.url,
+            "SOJOURN_API_ACCESS": "open",
             **self.settings.environment,
         }
 
@@ -142,7 +149,7 @@ class LocalCloud:
         self.traffic.publish(topic, len(messages))
 
     def tick(self) -> None:
-        """What Cloud Scheduler does every minute."""
+        """What Cloud Scheduler does every minute, now."""
         self.publish(TICK_TOPIC, [Message(b"{}")])
 
     def wait_quiet(self, timeout_seconds: float) -> None:
@@ -155,6 +162,7 @@ class LocalCloud:
         own(owned(settings.state_dir))
         self._emulators = firestore, pubsub = self._start_emulators()
         self.mailbox = own(Mailbox())
+        self._scheduler = self._make_scheduler()
         self._start_functions(self.environment)
         for emulator in (firestore, pubsub):
             emulator.await_ready()
@@ -164,10 +172,12 @@ class LocalCloud:
             server.await_ready(supervised.child)
         endpoints = {name: server.url for name, (server, _) in self._functions.items()}
         self._pubsub.create(settings.table, endpoints=endpoints, copies=settings.copies)
+        self._scheduler.start()
+        self._stack.callback(self._scheduler.stop)  # before what it publishes with
+        if settings.ticking:
+            self._create_tick()
         self._is_ready = True
         self._write_state()
-        if settings.ticking:
-            self._start_ticking()
 
     def _start_emulators(self) -> tuple[Emulator, Emulator]:
         children: list[ChildProcess] = []
@@ -184,7 +194,7 @@ class LocalCloud:
         runtime_dirs = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="sojourn-")))
         started: list[Supervised] = []
         self._stack.callback(_stop_all, started)
-        table = self.settings.table.functions
+        table = self.settings.table.everything
         for (name, function), port in zip(table.items(), free_ports(len(table)), strict=True):
             # gunicorn puts a control socket into this directory: all servers would fight over the one in $HOME.
             (runtime_dirs / name).mkdir()
@@ -211,19 +221,26 @@ class LocalCloud:
             now=_now,
         )
 
-    def _start_ticking(self) -> None:
-        stopping = Event()
-        thread = Thread(target=self._tick_every_minute, args=(stopping,), daemon=True)
-        thread.start()
-        self._stack.callback(thread.join)
-        self._stack.callback(stopping.set)
+    def _make_scheduler(self) -> SchedulerEmulator:
+        """Has its port from now on."""
+        scheduler = SchedulerEmulator(self._publish_for_job, project=self.settings.project)
+        self._stack.callback(scheduler.stop)
+        return scheduler
 
-    def _tick_every_minute(self, stopping: Event) -> None:
-        while not stopping.wait(TICK_SECONDS):
-            try:
-                self.tick()
-            except PubSubFailed as error:
-                self._say("tick", str(error))
+    def _publish_for_job(self, topic: str, data: bytes, attributes: Mapping[str, str]) -> None:
+        try:
+            self.publish(topic.rpartition("/")[2], [Message(data, attributes)])
+        except PubSubFailed as error:
+            self._say("scheduler", str(error))
+            raise PublishFailed(str(error)) from error
+
+    def _create_tick(self) -> None:
+        project = f"projects/{self.settings.project}"
+        parent = f"{project}/locations/{LOCATION}"
+        target = {"topic_name": f"{project}/topics/{TICK_TOPIC}", "data": b"{}"}
+        job = {"name": f"{parent}/jobs/{TICK_JOB}", "schedule": "* * * * *", "pubsub_target": target}
+        with connect(self._scheduler.host) as client:
+            client.create_job(parent=parent, job=job)
 
     def _hear(self, function: str, text: str) -> None:
         line = parse_line(text)

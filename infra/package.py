@@ -29,7 +29,7 @@ DEFLATE_LEVEL = 9
 
 def main() -> None:
     """Write the archives asked for, all by default; one line for each: path, bytes, SHA-256."""
-    known = list(load_functions_table(ROOT / "infra" / "functions.json").functions)
+    known = list(load_functions_table(ROOT / "infra" / "functions.json").everything)
     parser = argparse.ArgumentParser(description="Build a deterministic archive for each function.")
     parser.add_argument("functions", nargs="*", metavar="function", help=f"one of {', '.join(known)}; all by default")
     parser.add_argument("--out", type=Path, default=Path("build"), metavar="folder", help="default: %(default)s")

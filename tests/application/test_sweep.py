@@ -114,3 +114,17 @@ def test_the_tick_ends_a_journey_whose_time_is_over(cloud: Cloud, status: Journe
     cloud.at(after(days=1))
     assert "journey_ended" in cloud.sweep().notes
     assert (cloud.only(Journey).status, cloud.only(Journey).end_reason) == (JourneyStatus.ENDED, "schedule_end_at reached")
+
+
+def test_a_hop_that_died_is_run_again_after_five_minutes() -> None:
+    cloud = Cloud(in_memory(START, Limits(max_nodes_per_hop=1)))
+    cloud.publish(SIMPLE)
+    cloud.log(log())
+    cloud.hop()
+    assert cloud.progress.status is Status.RUNNING
+    cloud.waiting(RUNS_TOPIC)  # the worker that took the next message died
+    cloud.at(after(minutes=5))
+    assert "requeued" not in cloud.sweep().notes
+    cloud.at(after(minutes=8))
+    assert "requeued" in cloud.sweep().notes
+    assert [outcome.code for outcome in cloud.hop()] == ["advanced"]

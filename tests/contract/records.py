@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from sojourn.application.ports import CommitResult, Create, Record, S, Store
+from sojourn.domain.audit import AuditEntry
 from sojourn.domain.effect import Effect, EffectStatus, Payload, SendMessage
+from sojourn.domain.enrollment import Enrollment
 from sojourn.domain.event import Event
 from sojourn.domain.history import Refusal, refusal_of
 from sojourn.domain.ids import derived_id, member_key
@@ -22,6 +24,7 @@ from sojourn.domain.journey import (
     JourneyVersion,
     MemberEvent,
     Migration,
+    QuotaShare,
     RejectedEvent,
     Settling,
 )
@@ -166,6 +169,9 @@ any_record: st.SearchStrategy[Record] = st.one_of(
     any_of(Entries, id=_ids),
     any_of(Member),
     any_of(MemberEvent),
+    any_of(QuotaShare, id=_ids),
     any_of(RejectedEvent, id=_ids),
     any_of(Refusal, id=_ids),
+    any_of(Enrollment, id=_ids),
+    any_of(AuditEntry, id=_ids),
 )

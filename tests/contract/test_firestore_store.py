@@ -27,10 +27,13 @@ from sojourn.adapters import firestore_queries as queries
 from sojourn.adapters.firestore_codec import COLLECTIONS
 from sojourn.adapters.firestore_store import MAX_REQUEST_BYTES, FirestoreStore
 from sojourn.application.ports import CommitResult, Create, Question, Store, Where
+from sojourn.domain.audit import AuditEntry
 from sojourn.domain.effect import Effect
+from sojourn.domain.enrollment import Enrollment
 from sojourn.domain.errors import Unavailable
 from sojourn.domain.history import Refusal
 from sojourn.domain.journey import Journey, JourneyStatus
+from sojourn.domain.member import Member
 from sojourn.domain.progress import Progress
 from tests.contract.records import NOON, a_journey, a_progress, a_rejected, an_effect
 
@@ -177,6 +180,13 @@ QUERIES = {
     "reached": queries.tally(Question(Progress, {"journey_id": "welcome", "reached": "hello"})),
     "left at": queries.tally(Question(Progress, {"journey_id": "welcome", "left_at": "hello"})),
     "rejected": queries.rejected(limit=1),
+    "members of a bot": queries.find(Member, {"bot_id": "shop"}, after=None, limit=1),
+    "open enrollments": queries.find(Enrollment, {"done": False}, after=None, limit=1),
+    "journeys of a bot": queries.find(Journey, {"bot_id": "shop"}, after="name", limit=9),
+    "journeys of a bot by status": queries.tally(Question(Journey, {"bot_id": "shop", "status": "DRAFT"})),
+    "effects by status": queries.find(Effect, {"status": "DEAD"}, after="name", limit=9),
+    "audit": queries.newest(AuditEntry, {}, limit=9),
+    "audit of a subject": queries.newest(AuditEntry, {"subject": "journeys/welcome"}, limit=9),
 }
 
 

@@ -60,7 +60,7 @@ def write_stubs(directory: Path) -> Path:
 def only(*names: str) -> FunctionsTable:
     """The table with a few functions, for a quick start."""
     table = load_functions_table()
-    return table.model_copy(update={"functions": {name: table.functions[name] for name in names}})
+    return table.model_copy(update={"functions": {name: table.functions[name] for name in names}, "services": {}})
 
 
 def await_said(said: Said, source: str, part: str) -> str:

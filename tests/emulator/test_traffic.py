@@ -88,13 +88,13 @@ def test_at_the_deadline_the_counts_are_told(traffic: Traffic) -> None:
     traffic.record("run_journey", line(effects=1))
     with pytest.raises(NotQuiet) as refused:
         traffic.wait_quiet(0)
-    assert str(refused.value).splitlines() == [
-        "not quiet within 0 s",
-        "function     topic            expected  acknowledged",
-        "ingest       journey-events   0         0",
-        "run_journey  journey-runs     3         1",
-        "perform      journey-effects  1         0",
-        "sweep        journey-sweeps   0         0",
+    head, *rows = str(refused.value).splitlines()
+    assert head == "not quiet within 0 s"
+    assert [row.split() for row in rows][:4] == [
+        ["function", "topic", "expected", "acknowledged"],
+        ["ingest", "journey-events", "0", "0"],
+        ["run_journey", "journey-runs", "3", "1"],
+        ["perform", "journey-effects", "1", "0"],
     ]
 
 

@@ -25,7 +25,7 @@ print(json.dumps([sorted(vendors - before), "grpc" in sys.modules, int(peak[1])]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(load_functions_table().functions))
+@pytest.mark.parametrize("name", sorted(load_functions_table().everything))
 def test_importing_a_function_loads_no_vendor_client(name: str) -> None:
     command = [sys.executable, "-c", LOAD, str(REPOSITORY / "functions" / name / "main.py")]
     environment = {"PYTHONPATH": str(REPOSITORY / "shared")}

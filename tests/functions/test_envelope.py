@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -47,6 +48,17 @@ def test_what_is_no_envelope_is_refused_by_the_field_in_few_words(body: bytes) -
 def test_a_message_id_is_short_text_whatever_was_sent(odd: object) -> None:
     body = json.dumps({"message": {"data": "", "messageId": odd}}).encode()
     assert len(open_envelope(body).message_id) <= 100
+
+
+@pytest.mark.parametrize("name", ["wrapped_push", "emulator_push", "eventarc_push"])
+def test_a_real_push_says_when_pubsub_took_the_message(name: str) -> None:
+    assert open_envelope(payload_file(name)).published_at == datetime(2026, 3, 2, 8, 59, 59, 321_000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("odd", [None, 5, "", "yesterday", "2026-03-02T08:59:59", ["1"], {}])
+def test_a_time_that_is_none_is_left_out(odd: object) -> None:
+    body = json.dumps({"message": {"data": "", "publishTime": odd}}).encode()
+    assert open_envelope(body).published_at is None
 
 
 @given(st.binary())

@@ -18,7 +18,7 @@ MAX_FILE_LINES, MAX_TEST_FILE_LINES = 300, 400
 EXCEPTIONS: dict[str, str] = {}
 """Files that may be longer, by path, and why."""
 
-NAMES = sorted(load_functions_table().functions)
+NAMES = sorted(load_functions_table().everything)
 SOURCES = ("shared", "emulator", "functions", "infra", "bench", "tests")
 PYTHON_FILES = sorted(path for folder in SOURCES for path in (REPOSITORY / folder).rglob("*.py"))
 REQUIREMENTS = [REPOSITORY / "functions" / name / "requirements.txt" for name in NAMES]
@@ -58,7 +58,7 @@ def test_every_function_of_the_table_has_a_folder_and_no_folder_is_beside_it() -
 def test_an_entry_point_is_one_short_function_of_the_tables_name(name: str) -> None:
     path = REPOSITORY / "functions" / name / "main.py"
     (function,) = functions_of(path)
-    assert function.name == load_functions_table().functions[name].entry_point
+    assert function.name == load_functions_table().everything[name].entry_point
     assert body_lines(function) <= MAX_ENTRY_POINT_LINES
 
 

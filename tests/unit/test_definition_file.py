@@ -64,7 +64,7 @@ FAULTY = [
     ("timezone: Asia/Taipei", "repeat_journey_times: 0", "must be at least 1, not 0", None, 5),
     ("timezone: Asia/Taipei", "while_active: wait", "must be 'skip' or 'allow', not 'wait'", None, 5),
     ("key: event", "key: evnt", "there is no kind of node 'evnt'; did you mean 'event'?", "start", 7),
-    ("key: event, ", "", "key is missing; it is one of event, api, wait", "start", 7),
+    ("key: event, ", "", "key is missing; it is one of event, schedule, api, wait", "start", 7),
     ("name: user.signed_up", "name: user signed up", "must be letters, digits, _ . : or -", "start", 7),
     ("id: rest", "id: 'rest!'", "must be 1 to 64 letters, digits, - or _, not 'rest!'", "rest!", 8),
     ("next: rest", "next: rset", "there is no node 'rset'; did you mean 'rest'?", "start", 7),

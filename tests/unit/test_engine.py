@@ -259,12 +259,6 @@ def test_a_message_in_the_sleep_window_waits_for_its_end_in_the_members_zone() -
     assert awake.progress.visits["hello"] == 1
 
 
-def test_a_quota_of_messages_skips_the_rest_with_the_reason() -> None:
-    done = start(definition([send("one"), send("two")], message_quota=1))
-    assert [effect.node_id for effect in done.effects] == ["one"]
-    assert ("two", "skipped") in outcomes(done)
-
-
 def test_every_action_becomes_its_effect() -> None:
     of = definition(
         [

@@ -15,6 +15,7 @@ from sojourn.domain.expression import (
     Scope,
     as_text,
     compile_expression,
+    decided_by,
     placeholders,
     render,
     scope,
@@ -228,3 +229,20 @@ def test_values_read_well_in_a_sentence(value: JsonValue, text: str) -> None:
 def test_a_moment_is_a_moment_in_cel_and_comes_back_as_one() -> None:
     result = compile_expression("now + duration('24h')").evaluate(seen()).value
     assert result == datetime(2026, 3, 3, 9, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("sources", "said"),
+    [
+        (["event.data.total > 10"], "event.data.total = 12"),
+        (
+            ["event.data.name == 'Ann' && event.data.total > 1", "event.data.total > 9"],
+            'event.data.name = "Ann", event.data.total = 12',
+        ),
+        (["event.data.name.startsWith('A')"], 'event.data.name = "Ann"'),
+        (["has(event.data.missing) || event.data.vip"], "event.data.vip = true"),
+        (["true"], ""),
+    ],
+)
+def test_the_values_that_conditions_were_decided_by(sources: list[str], said: str) -> None:
+    assert decided_by(sources, seen()) == said

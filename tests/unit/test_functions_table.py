@@ -28,6 +28,18 @@ def test_a_function_of_an_unknown_topic_names_the_field(raw: dict[str, dict[str,
         FunctionsTable.model_validate(raw)
 
 
+def test_a_service_is_deployed_beside_the_functions_and_has_no_topic() -> None:
+    table = load_functions_table()
+    assert table.everything.keys() - table.functions.keys() == {"api"}
+    assert "topic" not in table.services["api"].model_dump()
+
+
+def test_a_name_is_that_of_a_function_or_of_a_service(raw: dict[str, dict[str, dict[str, JsonValue]]]) -> None:
+    raw["services"]["sweep"] = raw["services"]["api"]
+    with pytest.raises(ValidationError, match=r"services\.sweep: is a function as well"):
+        FunctionsTable.model_validate(raw)
+
+
 def test_an_unknown_key_names_the_field(raw: dict[str, dict[str, dict[str, JsonValue]]]) -> None:
     raw["functions"]["sweep"]["memory"] = "512Mi"
     with pytest.raises(ValidationError, match=r"functions\.sweep\.memory"):

@@ -76,7 +76,10 @@ def test_a_good_graph_has_no_fault() -> None:
             outline({"go": "api", "out": "exit", "far": "wait"}, "go>out", "far>out"),
             "node 'far': nodes.2: no member can get here: no path from a trigger leads to this node",
         ),
-        (outline({"rest": "wait", "out": "exit"}, "rest>out"), "nodes: nobody can enter: there is no trigger (api or event)"),
+        (
+            outline({"rest": "wait", "out": "exit"}, "rest>out"),
+            "nodes: nobody can enter: there is no trigger (api or event or schedule)",
+        ),
         (
             outline({"go": "api", "a": "wait", "b": "wait"}, "go>a", "a>b", "b>a"),
             "node 'go': nodes.0: no exit can be reached from go, a, b; add a path to an exit, exit_events, or a goal with exit",

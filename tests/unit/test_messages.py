@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sojourn.application.messages import MAX_SHARDS, EffectMessage, Message, RunMessage, SweepMessage, read_message
+from sojourn.application.messages import MAX_SHARDS, EffectMessage, EnrollMessage, Message, RunMessage, SweepMessage, read_message
 from sojourn.domain.errors import MessageInvalid
 
 
@@ -19,6 +21,8 @@ from sojourn.domain.errors import MessageInvalid
         SweepMessage(),
         SweepMessage(shards=(), deep=True),
         SweepMessage(shards=(0, 5, MAX_SHARDS - 1)),
+        EnrollMessage(journey_id="j", node_id="clock"),
+        EnrollMessage(journey_id="j", node_id="clock", fired_at=datetime(2026, 3, 2, 9, tzinfo=UTC), after="m1"),
     ],
     ids=str,
 )
@@ -43,6 +47,8 @@ def test_a_message_is_read_as_it_was_written(message: Message) -> None:
         (RunMessage, b'{"progress_id": "\\ud800"}', "RunMessage: Invalid JSON: unexpected end of hex escape"),
         (RunMessage, b"[" * 100_000, "RunMessage: Invalid JSON: recursion limit exceeded"),
         (EffectMessage, b'{"progress_id": "p"}', "EffectMessage: effect_id: Field required"),
+        (EnrollMessage, b'{"journey_id": "j"}', "EnrollMessage: node_id: Field required"),
+        (EnrollMessage, b'{"journey_id": "j", "node_id": "n", "fired_at": "2026-03-02T09:00"}', "EnrollMessage: fired_at: "),
         (SweepMessage, b'{"shards": 1}', "SweepMessage: shards: Input should be a valid "),
         (SweepMessage, b'{"shards": [-1]}', "SweepMessage: shards.0: Input should be greater than or equal to 0"),
         (SweepMessage, b'{"shards": [1024]}', "SweepMessage: shards.0: Input should be less than 1024"),
@@ -58,7 +64,7 @@ def test_what_is_no_message_is_refused_by_the_field_in_few_words(kind: type[Mess
     assert len(str(raised.value)) < 500
 
 
-@given(st.sampled_from([RunMessage, EffectMessage, SweepMessage]), st.binary())
+@given(st.sampled_from([RunMessage, EffectMessage, SweepMessage, EnrollMessage]), st.binary())
 def test_no_bytes_raise_anything_but_a_refusal(kind: type[Message], data: bytes) -> None:
     with pytest.raises(MessageInvalid):
         read_message(kind, data)

@@ -13,9 +13,11 @@ from typing import Any, TypeAlias, cast
 
 from sojourn.adapters.firestore_values import JSON, Fields, Form, Shape, Special, Value, form_of, one_of
 from sojourn.application.ports import R, Record
+from sojourn.domain.audit import AuditEntry
 from sojourn.domain.effect import CallWebhook, Effect, EmitEvent, EnrollJourney, SendMessage, UpdateMember
+from sojourn.domain.enrollment import Enrollment
 from sojourn.domain.history import Refusal
-from sojourn.domain.journey import Entries, Journey, JourneyVersion, MemberEvent, RejectedEvent, version_id
+from sojourn.domain.journey import Entries, Journey, JourneyVersion, MemberEvent, QuotaShare, RejectedEvent, version_id
 from sojourn.domain.member import Member
 from sojourn.domain.progress import Progress, Step
 
@@ -33,8 +35,11 @@ COLLECTIONS: dict[type, str] = {
     Entries: "entries",
     Member: "members",
     MemberEvent: "member_events",
+    QuotaShare: "quotas",
     RejectedEvent: "rejected_events",
     Refusal: "refusals",
+    Enrollment: "enrollments",
+    AuditEntry: "audit",
 }
 
 
@@ -77,8 +82,11 @@ _SHAPES = {
     Entries: Shape(Entries, known=["id"]),
     Member: Shape(Member),
     MemberEvent: Shape(MemberEvent, member_key=_MEMBER_KEY),
+    QuotaShare: Shape(QuotaShare, known=["id"]),
     RejectedEvent: Shape(RejectedEvent, known=["id"]),
     Refusal: Shape(Refusal, known=["id"]),
+    Enrollment: Shape(Enrollment, known=["id"]),
+    AuditEntry: Shape(AuditEntry, known=["id"]),
 }
 
 

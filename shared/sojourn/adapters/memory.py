@@ -21,6 +21,7 @@ from sojourn.application.ports import (
     CommitResult,
     Create,
     Delete,
+    Job,
     Outgoing,
     Question,
     R,
@@ -33,6 +34,7 @@ from sojourn.application.ports import (
 from sojourn.domain.effect import Delivery, Effect, RetryPolicy
 from sojourn.domain.journey import Journey, JourneyStatus, MemberEvent, RejectedEvent
 from sojourn.domain.progress import Progress
+from sojourn.domain.schedule import next_strike
 
 _Documents = dict[str, Stored[Any]]
 
@@ -218,6 +220,34 @@ class MemoryMailbox:
             self.messages.setdefault(effect.id, (effect, message))
             self.deliveries[effect.id] += 1
         return Delivery("delivered", provider_id=f"mailbox-{effect.id}")
+
+
+class MemoryJobs:
+    """`JobScheduler` in a dictionary: `due` tells whoever plays the clock what it would have published."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._jobs: dict[str, Job] = {}
+
+    def put(self, job: Job) -> None:
+        with self._lock:
+            self._jobs[job.name] = job
+
+    def delete(self, name: str) -> None:
+        with self._lock:
+            self._jobs.pop(name, None)
+
+    def jobs(self, prefix: str) -> list[Job]:
+        with self._lock:
+            return [job for name, job in sorted(self._jobs.items()) if name.startswith(prefix)]
+
+    def due(self, *, since: datetime, until: datetime) -> tuple[datetime, list[Outgoing]] | None:
+        """The next moment after `since` and until `until` at which a job strikes, and the messages of all that do then."""
+        strikes = [(next_strike(job.schedule, job.timezone, after=since), job) for job in self.jobs("") if not job.paused]
+        first = min((moment for moment, _ in strikes), default=None)
+        if first is None or first > until:
+            return None
+        return first, [job.message for moment, job in strikes if moment == first]
 
 
 class ManualClock:

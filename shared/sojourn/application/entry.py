@@ -10,7 +10,7 @@ finds the progress that is there. Every refusal has a word, which is counted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -23,8 +23,9 @@ from sojourn.domain.event import Event
 from sojourn.domain.expression import Expression, Scope, as_json, as_text, compile_expression, scope
 from sojourn.domain.ids import progress_id
 from sojourn.domain.journey import Entries, Journey, JourneyStatus, entries_id
+from sojourn.domain.journey_settings import Settings
 from sojourn.domain.member import Member
-from sojourn.domain.node import Trigger
+from sojourn.domain.node import Trigger, entry_filter
 from sojourn.domain.progress import Progress, Status, due_for_sweep
 
 ONCE = "1"
@@ -33,12 +34,16 @@ ONCE = "1"
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A member who may enter: the journey as it stands, the trigger that the event matched, the event."""
+    """A member who may enter: the journey as it stands, the trigger that the event matched, the event.
+
+    `member` saves reading the document, where the caller has it.
+    """
 
     head: Journey
     definition: Definition
     trigger: Trigger
     event: Event
+    member: Member | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,57 +76,67 @@ def _first_of_each(candidates: Sequence[Candidate], indices: Sequence[int]) -> l
 
 def _round(shop: Workshop, candidates: Sequence[Candidate], indices: Sequence[int]) -> dict[int, Entry | None]:
     now = shop.now()
-    decided: dict[int, Entry | None] = {}
-    commits: dict[int, Commit] = {}
-    for index in indices:
-        plan = _plan(shop, candidates[index], now)
-        if isinstance(plan, tuple):
-            commits[index] = plan
-        else:
-            decided[index] = Entry(plan)
+    drafts = {index: _draft(shop, candidates[index], now) for index in indices}
+    plans = _plans(shop, candidates, drafts)
+    decided: dict[int, Entry | None] = {index: Entry(plan) for index, plan in plans.items() if isinstance(plan, Outcome)}
+    commits = {index: plan for index, plan in plans.items() if not isinstance(plan, Outcome)}
+    taken: dict[int, Progress] = {}
     for (index, commit), result in zip(commits.items(), shop.commit_many(list(commits.values())), strict=True):
+        progress = commit[0].record
+        assert isinstance(progress, Progress)
         if result is CommitResult.APPLIED:
-            decided[index] = _entered(commit)
+            decided[index] = Entry(Outcome("entered"), _first_hop(progress))
         elif result is CommitResult.CONFLICT and len(commit) == 1:
-            decided[index] = _already(shop, candidates[index], commit)
-    return decided
+            taken[index] = progress
+    found = shop.store.get_many(Progress, [progress.id for progress in taken.values()]) if taken else []
+    return decided | {index: _already(candidates[index], there) for index, there in zip(taken, found, strict=True)}
 
 
-def _entered(commit: Commit) -> Entry:
-    progress = commit[0].record
-    assert isinstance(progress, Progress)
-    return Entry(Outcome("entered"), RunMessage(progress_id=progress.id, rev=progress.rev).to(RUNS_TOPIC))
+def _first_hop(progress: Progress) -> Outgoing:
+    return RunMessage(progress_id=progress.id, rev=progress.rev).to(RUNS_TOPIC)
 
 
-def _already(shop: Workshop, candidate: Candidate, commit: Commit) -> Entry:
+def _already(candidate: Candidate, found: Stored[Progress] | None) -> Entry:
     """The progress was there. By this event: a duplicate, and its first message may have been lost; by another: a refusal."""
-    found = shop.store.get_many(Progress, [commit[0].record.id])[0]
     if found is None or found.value.trigger.id != candidate.event.id:
         return Entry(Outcome("entry_key_taken" if candidate.definition.settings.entry_key else "repeat_limit"))
-    first = RunMessage(progress_id=found.value.id, rev=found.value.rev).to(RUNS_TOPIC)
-    return Entry(Outcome("duplicate"), first if found.value.status is Status.READY else None)
+    return Entry(Outcome("duplicate"), _first_hop(found.value) if found.value.status is Status.READY else None)
 
 
-def _plan(shop: Workshop, candidate: Candidate, now: datetime) -> Commit | Outcome:
-    """The commit that lets the candidate in, or the refusal."""
-    refusal = _gate(candidate.head, candidate.definition, now) or _filter(shop, candidate, now)
+def _draft(shop: Workshop, candidate: Candidate, now: datetime) -> Progress | Outcome:
+    """The progress that the candidate would enter with, or the refusal."""
+    settings = candidate.definition.settings
+    refusal = gate(candidate.head, candidate.definition, now) or _filter(shop, candidate, now)
     if refusal is not None:
         return Outcome(refusal)
-    settings = candidate.definition.settings
-    key: str | None = candidate.event.id
     if settings.entry_key is not None:
         key = _keyed(shop, candidate, settings.entry_key, now)
-        if key is None:
-            return Outcome("entry_key_missing")
-    if settings.repeat_journey_times == 1 and settings.entry_key is None:
-        return (Create(_progress(shop, candidate, ONCE, now)),)
-    assert key is not None
-    if settings.repeat_journey_times is None and not settings.skips_while_active:
-        return (Create(_progress(shop, candidate, key, now)),)
-    return _counted(shop, candidate, _progress(shop, candidate, key, now))
+        return _progress(shop, candidate, key, now) if key is not None else Outcome("entry_key_missing")
+    return _progress(shop, candidate, ONCE if settings.repeat_journey_times == 1 else candidate.event.id, now)
 
 
-def _gate(head: Journey, definition: Definition, now: datetime) -> str | None:
+def _plans(
+    shop: Workshop, candidates: Sequence[Candidate], drafts: Mapping[int, Progress | Outcome]
+) -> dict[int, Commit | Outcome]:
+    """The commit that lets each draft in, or the refusal; the counts that rules look at are read for all at once."""
+    plans: dict[int, Commit | Outcome] = {}
+    counted: dict[int, Progress] = {}
+    for index, draft in drafts.items():
+        if isinstance(draft, Outcome):
+            plans[index] = draft
+        elif candidates[index].definition.settings.counts_entries:
+            counted[index] = draft
+        else:
+            plans[index] = (Create(draft),)
+    ids = [entries_id(draft.journey_id, draft.bot_id, draft.member_id) for draft in counted.values()]
+    stored = dict(zip(counted, shop.store.get_many(Entries, ids), strict=True)) if counted else {}
+    known = {id for i, one in stored.items() if one is not None for id in (counted[i].id, one.value.last_progress_id)}
+    there = [one.value for one in shop.store.get_many(Progress, sorted(known)) if one is not None] if known else []
+    found = {progress.id: progress for progress in there}
+    return plans | {i: _counted(candidates[i].definition.settings, draft, stored[i], found) for i, draft in counted.items()}
+
+
+def gate(head: Journey, definition: Definition, now: datetime) -> str | None:
     """PAUSED and not yet started journeys let nobody in (design, section 3)."""
     settings = definition.settings
     if head.status is JourneyStatus.PAUSED:
@@ -132,7 +147,7 @@ def _gate(head: Journey, definition: Definition, now: datetime) -> str | None:
 
 
 def _filter(shop: Workshop, candidate: Candidate, now: datetime) -> str | None:
-    condition = candidate.trigger.settings.filter if candidate.trigger.key == "event" else None
+    condition = entry_filter(candidate.trigger)
     if condition is None:
         return None
     expression = compile_expression(condition)
@@ -150,27 +165,32 @@ def _scope(shop: Workshop, candidate: Candidate, expression: Expression, now: da
     """What an entry's expressions see; the member's document is read only where the expression names `member`."""
     event = candidate.event.variables()
     journey = {"id": candidate.head.id, "name": candidate.head.name, "version": candidate.head.version}
-    reads = "member" in expression.variables
-    stored = shop.store.get_many(Member, [candidate.event.member_key])[0] if reads else None
-    member = stored.value.variables() if stored else {"id": candidate.event.member_id, "attributes": {}}
+    member = _member(shop, candidate) if "member" in expression.variables else {}
     values = {"event": event, "trigger": event, "journey": journey, "member": member, "context": {}, "now": now}
     return scope(values, expression.variables)
 
 
-def _counted(shop: Workshop, candidate: Candidate, progress: Progress) -> Commit | Outcome:
+def _member(shop: Workshop, candidate: Candidate) -> dict[str, object]:
+    if candidate.member is not None:
+        return candidate.member.variables()
+    stored = shop.store.get_many(Member, [candidate.event.member_key])[0]
+    return stored.value.variables() if stored else {"id": candidate.event.member_id, "attributes": {}}
+
+
+def _counted(
+    settings: Settings, progress: Progress, stored: Stored[Entries] | None, found: Mapping[str, Progress]
+) -> Commit | Outcome:
     """Rules that need a count: entries and progress are committed together, so neither is ever there without the other."""
-    event, settings = candidate.event, candidate.definition.settings
-    identifier = entries_id(candidate.head.id, event.bot_id, event.member_id)
-    stored = shop.store.get_many(Entries, [identifier])[0]
     if stored is None:
-        first = Entries(identifier, candidate.head.id, event.member_key, 1, progress.id, progress.created_at)
+        identifier = entries_id(progress.journey_id, progress.bot_id, progress.member_id)
+        first = Entries(identifier, progress.journey_id, progress.member_key, 1, progress.id, progress.created_at)
         return Create(progress), Create(replace(first, token=progress.token))
-    existing, last = shop.store.get_many(Progress, [progress.id, stored.value.last_progress_id])
+    existing, last = found.get(progress.id), found.get(stored.value.last_progress_id)
     if existing is not None:
-        return Outcome("duplicate" if existing.value.trigger.id == event.id else "entry_key_taken")
+        return Outcome("duplicate" if existing.trigger.id == progress.trigger.id else "entry_key_taken")
     if settings.repeat_journey_times is not None and stored.value.count >= settings.repeat_journey_times:
         return Outcome("repeat_limit")
-    if settings.skips_while_active and last is not None and not last.value.status.terminal:
+    if settings.skips_while_active and last is not None and not last.status.terminal:
         return Outcome("already_active")
     return Create(progress), _count(stored, progress)
 

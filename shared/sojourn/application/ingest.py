@@ -3,7 +3,7 @@
 ::
 
     entry ─▶ Event ─┬─▶ create member_events ─▶ look for listeners ─▶ signal each      (write first, then look)
-                    └─▶ match triggers ───────▶ enter ──────────────▶ first hop
+                    └─▶ match triggers ───────▶ enter ──────────────▶ first hop, or a refusal for the history
 
 Writing an event down before looking for listeners is one half of a bargain; a member who begins to wait commits first and then
 looks for events (`run_journeys`). Whichever is later sees the other, so no event falls between (design, section 5).
@@ -19,6 +19,7 @@ from sojourn.application.entry import Candidate, enter_many
 from sojourn.application.messages import RUNS_TOPIC, RunMessage
 from sojourn.application.outcome import UNAVAILABLE, Outcome
 from sojourn.application.ports import Outgoing
+from sojourn.application.refusals import record_refusals
 from sojourn.application.workshop import Workshop
 from sojourn.domain.errors import EventRejected
 from sojourn.domain.event import Event, read_log_entry
@@ -96,12 +97,14 @@ def _signal(shop: Workshop, items: Sequence[_Item]) -> None:
 
 def _enter(shop: Workshop, items: Sequence[_Item]) -> None:
     pairs = [(item, candidate) for item in items for candidate in _candidates(shop, item.event)]
-    entries = enter_many(shop, [candidate for _, candidate in pairs])
-    for (item, _), entry in zip(pairs, entries, strict=True):
+    candidates = [candidate for _, candidate in pairs]
+    entries = enter_many(shop, candidates)
+    recorded = record_refusals(shop, candidates, entries)
+    for (item, _), entry, kept in zip(pairs, entries, recorded, strict=True):
         item.notes.append(entry.outcome.code)
         item.messages += [entry.message] if entry.message else []
-        if entry.outcome.retry:
-            item.outcome = replace(entry.outcome, notes=tuple(item.notes))
+        if entry.outcome.retry or not kept:
+            item.outcome = replace(UNAVAILABLE, notes=tuple(item.notes))
 
 
 def _candidates(shop: Workshop, event: Event | None) -> list[Candidate]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sojourn.application.ports import MAX_PAGE, CommitResult, Create, Delete, Stored, Update, Write
+from sojourn.application.schedule_jobs import sync_jobs
 from sojourn.application.settling import settle_message
 from sojourn.application.workshop import MAX_ROUNDS, Workshop
 from sojourn.domain.definition import Definition
@@ -228,7 +229,7 @@ def _change(
     *,
     rev: int | None,
 ) -> Journey:
-    """Apply a change by compare-and-set, and let settling begin. A lost race is looked at again, the check included."""
+    """Apply a change by compare-and-set, let settling begin, bring its jobs in step. A lost race is looked at again."""
     for _ in range(MAX_ROUNDS):
         stored = _read(shop, journey_id)
         _check(stored.value, change, rev)
@@ -239,6 +240,7 @@ def _change(
         if shop.commit_many([tuple(writes)])[0] is CommitResult.APPLIED:
             if head.settling is not None:
                 shop.publish_many([settle_message(journey_id)])
+            sync_jobs(shop, head)
             return head
     raise Unavailable(f"journey {journey_id!r} is being written by others")
 

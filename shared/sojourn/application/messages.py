@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeVar
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from sojourn.application.ports import Outgoing
 from sojourn.domain.errors import MessageInvalid
@@ -14,6 +16,7 @@ EVENTS_TOPIC = "journey-events"
 RUNS_TOPIC = "journey-runs"
 EFFECTS_TOPIC = "journey-effects"
 SWEEPS_TOPIC = "journey-sweeps"
+ENROLLMENTS_TOPIC = "journey-enrollments"
 
 MAX_SHARDS = 1_024
 
@@ -61,7 +64,27 @@ class SweepMessage(Message):
     settle: DocumentId | None = None
 
 
+class EnrollMessage(Message):
+    """Enroll the audience of a schedule trigger. As its job publishes it: from the beginning, for the firing that is due.
+
+    With `fired_at`: the page after `after` of that firing.
+    """
+
+    journey_id: DocumentId
+    node_id: DocumentId
+    fired_at: AwareDatetime | None = None
+    after: DocumentId | None = None
+
+
 M = TypeVar("M", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered(Generic[M]):
+    """A message, and when Pub/Sub took it: the same at every delivery."""
+
+    message: M
+    published_at: datetime
 
 
 def read_message(kind: type[M], data: bytes) -> M:

@@ -14,14 +14,43 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from pydantic import JsonValue
 
+from sojourn.domain.audit import AuditEntry
 from sojourn.domain.effect import Delivery, Effect, RetryPolicy
+from sojourn.domain.enrollment import Enrollment
 from sojourn.domain.history import Refusal
-from sojourn.domain.journey import Entries, Journey, JourneyStatus, JourneyVersion, MemberEvent, RejectedEvent
+from sojourn.domain.journey import Entries, Journey, JourneyStatus, JourneyVersion, MemberEvent, QuotaShare, RejectedEvent
 from sojourn.domain.member import Member
 from sojourn.domain.progress import Progress
 
-Record: TypeAlias = Progress | Effect | Journey | JourneyVersion | Entries | Member | MemberEvent | RejectedEvent | Refusal
-R = TypeVar("R", Progress, Effect, Journey, JourneyVersion, Entries, Member, MemberEvent, RejectedEvent, Refusal)
+Record: TypeAlias = (
+    Progress
+    | Effect
+    | Journey
+    | JourneyVersion
+    | Entries
+    | Member
+    | MemberEvent
+    | QuotaShare
+    | RejectedEvent
+    | Refusal
+    | Enrollment
+    | AuditEntry
+)
+R = TypeVar(
+    "R",
+    Progress,
+    Effect,
+    Journey,
+    JourneyVersion,
+    Entries,
+    Member,
+    MemberEvent,
+    QuotaShare,
+    RejectedEvent,
+    Refusal,
+    Enrollment,
+    AuditEntry,
+)
 S = TypeVar("S", Progress, Effect)
 
 MAX_PAGE = 500
@@ -190,11 +219,47 @@ class Publisher(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something to publish by the clock: a unix-cron line on the wall clock of a time zone, and the message."""
+
+    name: str
+    schedule: str
+    timezone: str
+    message: Outgoing
+    description: str = ""
+    paused: bool = False
+
+
+class JobScheduler(Protocol):
+    """Cloud Scheduler's jobs. Raises Unavailable where it does not answer."""
+
+    def put(self, job: Job) -> None:
+        """Make it so: create the job or change the one of that name, paused or not."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """There is no such job any more."""
+        ...
+
+    def jobs(self, prefix: str) -> list[Job]:
+        """The jobs that publish whose name begins so, by name; without one whose last change failed."""
+        ...
+
+
 class Clock(Protocol):
     """The time."""
 
     def now(self) -> datetime:
         """The moment, aware, UTC."""
+        ...
+
+
+class TokenVerifier(Protocol):
+    """Who holds an ID token."""
+
+    def principal(self, token: str) -> str:
+        """The e-mail address that the token was issued for. Raises Unauthenticated, and Unavailable where keys cannot be had."""
         ...
 
 

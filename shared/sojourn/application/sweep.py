@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from sojourn.application.enroll import lost_pages
 from sojourn.application.lifecycle import end_due
 from sojourn.application.messages import EFFECTS_TOPIC, RUNS_TOPIC, SWEEPS_TOPIC, EffectMessage, RunMessage, SweepMessage
 from sojourn.application.outcome import UNAVAILABLE, Outcome
@@ -52,6 +53,7 @@ def _tick(shop: Workshop) -> Outcome:
     now = shop.now()
     ended = end_due(shop, now)
     shop.publish_many([settle_message(head.id) for head in shop.store.journeys_to_settle()])
+    shop.publish_many(lost_pages(shop, now))
     deep = now.minute % DEEP_EVERY_MINUTES == 0
     shards = range(shop.limits.shards)
     if len(shards) <= SHARDS_PER_GROUP:

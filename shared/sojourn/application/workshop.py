@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sojourn.application.catalog import Catalog
-from sojourn.application.ports import Channels, Clock, Commit, CommitResult, Create, Outgoing, Publisher, R, Store, Tokens
+from sojourn.application.ports import (
+    Channels,
+    Clock,
+    Commit,
+    CommitResult,
+    Create,
+    JobScheduler,
+    Outgoing,
+    Publisher,
+    R,
+    Record,
+    Store,
+    Tokens,
+)
 from sojourn.domain.effect import Effect
 from sojourn.domain.engine import MAX_NODES_PER_HOP
 from sojourn.domain.ids import shard_of
@@ -36,6 +49,7 @@ class Workshop:
     tokens: Tokens
     channels: Channels
     catalog: Catalog
+    jobs: JobScheduler
     limits: Limits = Limits()
 
     def now(self) -> datetime:
@@ -60,16 +74,23 @@ class Workshop:
         document says whose it was (gcp-facts, finding 2). The first write of a commit stands for all, they are atomic.
         """
         results = self.store.commit_many(commits) if commits else []
-        for index, (commit, result) in enumerate(zip(commits, results, strict=True)):
-            if result is not CommitResult.APPLIED and self._is_own(commit):
-                results[index] = CommitResult.APPLIED
+        unclear = {index: commits[index][0].record for index, one in enumerate(results) if one is not CommitResult.APPLIED}
+        for index in self._own(unclear):
+            results[index] = CommitResult.APPLIED
         return results
 
-    def _is_own(self, commit: Commit) -> bool:
-        """A newer write may lie over an own one by now: then this says no, and the sweep publishes what we would have."""
-        record = commit[0].record
-        found = self.store.get_many(type(record), [record.id])[0]  # type: ignore[type-var]  # one of the kinds, whichever
-        return found is not None and found.value.token == record.token
+    def _own(self, records: Mapping[int, Record]) -> Iterator[int]:
+        """Which of them are there as they were written.
+
+        A newer write may lie over an own one by now: then it is not among them, and the sweep publishes what we would have.
+        """
+        for kind in {type(record) for record in records.values()}:
+            ours = {index: record for index, record in records.items() if type(record) is kind}
+            ids = [record.id for record in ours.values()]
+            found = self.store.get_many(kind, ids)  # type: ignore[type-var]  # one of the kinds, whichever
+            for (index, record), stored in zip(ours.items(), found, strict=True):
+                if stored is not None and stored.value.token == record.token:
+                    yield index
 
     def create_many(self, records: Sequence[R]) -> list[bool]:
         """Create what may be there already; for each whether it is there now, whoever wrote it."""

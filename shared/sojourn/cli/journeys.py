@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,13 +10,12 @@ from typing import Annotated
 
 import typer
 
-from emulator.errors import NotRunning
 from sojourn.application.lifecycle import publish_journey
-from sojourn.cli.local import Json, running_cloud
+from sojourn.application.schedule_jobs import reconcile_jobs
+from sojourn.cli.local import Json
+from sojourn.cli.stores import cloud_name, print_json, workshop
 from sojourn.domain.errors import DefinitionInvalid, Fault
-from sojourn.runtime.application import compose
 from sojourn.runtime.definition_file import load_definition
-from sojourn.runtime.settings import VARIABLES, Settings, read_settings
 
 app = typer.Typer(no_args_is_help=True, help="Journey definitions.", rich_markup_mode=None)
 Files = Annotated[list[Path], typer.Argument(help="YAML or JSON definitions.")]
@@ -46,14 +44,24 @@ def publish(files: Files, as_json: Json = False) -> None:
     if any(faults.values()):
         sys.stderr.write("".join(_sentences(file, found) for file, found in faults.items()))
         raise typer.Exit(2)
-    settings = _settings()
-    shop = compose(settings)
+    shop = workshop()
     heads = [publish_journey(shop, load_definition(file)) for file in files]
     if as_json:
         sys.stdout.write(json.dumps([{"id": head.id, "version": head.version, "status": head.status} for head in heads]) + "\n")
     else:
-        lines = (f"{head.id}: version {head.version} is {head.status} in {settings.project}\n" for head in heads)
+        lines = (f"{head.id}: version {head.version} is {head.status} in {cloud_name()}\n" for head in heads)
         sys.stdout.write("".join(lines))
+
+
+@app.command()
+def reconcile(as_json: Json = False) -> None:
+    """Repair the jobs of schedule triggers in Cloud Scheduler, where they are not what the journeys say."""
+    repairs = reconcile_jobs(workshop())
+    if as_json:
+        print_json(repairs)
+    else:
+        lines = [f"{repair.change} {repair.name} ({repair.description})\n" for repair in repairs]
+        sys.stdout.write("".join(lines) or "every job is as it should be\n")
 
 
 def _check(files: Sequence[Path]) -> dict[Path, tuple[Fault, ...]]:
@@ -72,20 +80,3 @@ def _sentences(file: Path, faults: Sequence[Fault]) -> str:
 
 def _as_json(fault: Fault) -> dict[str, object]:
     return {"line": fault.line, "node": fault.node_id, "location": list(fault.location), "message": fault.message}
-
-
-def _settings() -> Settings:
-    """Those of the environment where it names a cloud, else those of the running local cloud. Raises NotRunning."""
-    named = ("project", "firestore_emulator_host")
-    if any(os.environ.get(VARIABLES[field]) for field in named):
-        return read_settings(os.environ)
-    try:
-        state = running_cloud()
-    except NotRunning as error:
-        raise NotRunning(f"{error}, or name a project with {VARIABLES['project']}") from error
-    addresses = {
-        VARIABLES["project"]: state.project,
-        VARIABLES["firestore_emulator_host"]: state.firestore_emulator_host,
-        VARIABLES["pubsub_emulator_host"]: state.pubsub_emulator_host,
-    }
-    return read_settings(os.environ | addresses)

@@ -58,7 +58,7 @@ def up(
 ) -> None:
     """Start the local cloud and show its log until Ctrl-C, which ends everything.
 
-    Google's emulators, one process per function, log router, mailbox and minute tick. Emulators that run already are used
+    Google's emulators, one process per function, log router, mailbox and Cloud Scheduler. Emulators that run already are used
     if FIRESTORE_EMULATOR_HOST and PUBSUB_EMULATOR_HOST name them.
     """
     name = VARIABLES["max_nodes_per_hop"]

@@ -12,7 +12,7 @@ from google.auth.exceptions import GoogleAuthError
 from rich.console import Console
 
 from emulator.errors import LocalCloudError
-from sojourn.cli import demo, journeys, local, logs
+from sojourn.cli import demo, effects, journeys, local, logs, members, progress, rejected, report
 from sojourn.domain.errors import InputError, SojournError
 
 REFUSED, BAD_INPUT = 1, 2
@@ -31,6 +31,11 @@ app.command("down")(local.down)
 app.command("status")(local.status)
 app.add_typer(logs.app, name="logs")
 app.add_typer(journeys.app, name="journeys")
+journeys.app.command("report")(report.report)
+app.add_typer(members.app, name="members")
+app.add_typer(progress.app, name="progress")
+app.add_typer(effects.app, name="effects")
+app.add_typer(rejected.app, name="rejected")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -12,7 +12,7 @@ from sojourn.domain.event import Identifier
 from sojourn.domain.expression import compile_expression
 from sojourn.domain.fields import MAX_BRANCHES, EventMatch, Frozen, Name, NodeId
 from sojourn.domain.journey_settings import Settings
-from sojourn.domain.node import EventTrigger, KeyedNode, Node, expressions_of, listened_by
+from sojourn.domain.node import EventTrigger, KeyedNode, Node, ScheduleTrigger, expressions_of, listened_by
 
 MAX_NODES = 500
 
@@ -50,6 +50,11 @@ class Definition(Frozen):
     def event_triggers(self) -> tuple[EventTrigger, ...]:
         """The triggers that log lines can match."""
         return tuple(node for node in self.nodes if isinstance(node, EventTrigger))
+
+    @cached_property
+    def schedule_triggers(self) -> tuple[ScheduleTrigger, ...]:
+        """The triggers that fire by the clock."""
+        return tuple(node for node in self.nodes if isinstance(node, ScheduleTrigger))
 
     @cached_property
     def always_listens(self) -> frozenset[str]:

@@ -95,6 +95,7 @@ class Effect:
     attempts: int = 0
     not_before: datetime | None = None
     result: JsonValue = None
+    quota_share: int | None = None
     parked: bool = False
     rev: int = 1
     token: str = ""
@@ -102,6 +103,11 @@ class Effect:
     sweep_at: datetime | None = None
     sweep_count: int = 0
     expire_at: datetime | None = None
+
+    @property
+    def skipped_for(self) -> str | None:
+        """Why it was skipped, in the few words before the colon, which reports count by; None unless SKIPPED."""
+        return (self.reason or "unknown").partition(":")[0] if self.status is EffectStatus.SKIPPED else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ def _receive_at(walk: Walk, node: WaitForEvent, event: Event) -> None:
             walk.consume(event)
             walk.since = event.occurred_at
             walk.remember({"branch": branch.name, "event": event.name, "data": dict(event.data)})
-            walk.leave(branch.name, index=index, reason=f"event {event.name}")
+            walk.leave(branch.name, index=index, reason=walk.because(f"event {event.name}", [branch.filter], event))
             run(walk)
             return
     restart = node.settings.restart

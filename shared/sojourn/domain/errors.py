@@ -9,6 +9,8 @@
     │   ├── EventRejected            a log entry of ours that is malformed            -> 204, kept
     │   ├── DefinitionInvalid        a journey definition with faults, all of them    -> exit code 2
     │   └── SettingsInvalid          an environment variable with a wrong value       -> does not start
+    ├── Unauthenticated              nobody knows who asks                            -> 401
+    ├── Forbidden                    who asks has no role for that                    -> 403
     ├── NotFound                     an id that names nothing                         -> 404
     ├── NotAllowed                   a change that the present status does not allow  -> 409
     ├── Changed                      somebody else changed it since it was read       -> 412
@@ -62,6 +64,18 @@ class SettingsInvalid(InputError):
     """An environment variable holds a value that Sojourn cannot run with."""
 
     code = "settings_invalid"
+
+
+class Unauthenticated(SojournError):
+    """There is no token, or it proves nothing; the text says how to get one that does."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(SojournError):
+    """The principal is known and has no role that allows this; the text names both."""
+
+    code = "forbidden"
 
 
 class NotFound(SojournError):

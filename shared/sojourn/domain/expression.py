@@ -33,6 +33,9 @@ _FUNCTIONS = frozenset({
 # fmt: on
 _OPERATOR = re.compile(r"[^A-Za-z]|.*[_@!]")
 _COMPREHENSION = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*,")
+# A name that a parenthesis follows is a function.
+_REFERENCE = re.compile(r"\b(?:event|trigger|member|journey|context)(?:\.[A-Za-z_]\w*\b(?!\s*\())+")
+_MAX_VALUES = 5
 _PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _PARSER_ERROR = re.compile(r"ERROR: <input>:(.*)")
 _QUOTES = "'\""
@@ -92,6 +95,21 @@ class Expression:
         if result.reason is None and not isinstance(result.value, bool):
             result = self._none(f"{result.value!r:.40} is not a boolean")
         return Evaluated(result.value is True, result.reason)
+
+
+@lru_cache(maxsize=4_096)
+def references(source: str) -> tuple[str, ...]:
+    """What an expression looks up, such as `event.data.total`, in its order."""
+    return tuple(dict.fromkeys(_REFERENCE.findall(source)))
+
+
+def decided_by(sources: Collection[str], variables: Scope) -> str:
+    """The values that conditions were decided by, `event.data.total = 120`, for a trail; what is missing is left out."""
+    names = dict.fromkeys(name for source in sources for name in references(source))
+    found = [(name, compile_expression(name).evaluate(variables)) for name in list(names)[:_MAX_VALUES]]
+    return ", ".join(
+        f"{name} = {json.dumps(as_json(e.value), ensure_ascii=False):.60}" for name, e in found if e.reason is None
+    )
 
 
 @lru_cache(maxsize=4_096)

@@ -118,6 +118,21 @@ class Entries:
 
 
 @dataclass(frozen=True, slots=True)
+class QuotaShare:
+    """`quotas/{journey}~{share}`: messages that one share of a journey's quota has let through.
+
+    The quota is divided among shares, each with a limit of its own, so that it is never exceeded and no document is hot.
+    """
+
+    id: str
+    journey_id: str
+    share: int
+    used: int
+    rev: int = 1
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class MemberEvent:
     """`member_events/{id}`: a recent event that some journey listens for. Written once, before listeners are looked for."""
 
@@ -154,6 +169,11 @@ class RejectedEvent:
 def version_id(journey_id: str, version: int) -> str:
     """The id of a version: the journey's and the number."""
     return f"{journey_id}/{version}"
+
+
+def quota_share_id(journey_id: str, share: int) -> str:
+    """The id of a share of the journey's message quota."""
+    return f"{journey_id}~{share}"
 
 
 def entries_id(journey_id: str, bot_id: str, member_id: str) -> str:

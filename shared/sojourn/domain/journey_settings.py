@@ -53,6 +53,12 @@ class Settings(Frozen):
         return self.while_active == "skip" if self.while_active else self.entry_key is None
 
     @property
+    def counts_entries(self) -> bool:
+        """Whether a rule looks at earlier entries; one entry for ever needs no count, its progress is the count."""
+        once = self.repeat_journey_times == 1 and self.entry_key is None
+        return not once and (self.repeat_journey_times is not None or self.skips_while_active)
+
+    @property
     def zone(self) -> ZoneInfo:
         """The journey's own time zone."""
         found = zone(self.timezone)

@@ -15,6 +15,7 @@ from sojourn.domain.event import EventName, Identifier
 from sojourn.domain.expression import Condition, Expression, Template, compile_expression, placeholders
 from sojourn.domain.fields import MAX_BRANCHES, EventMatch, Frozen, LocalTime, Name, NodeId, Url
 from sojourn.domain.moment import Duration, Offset, Weekday
+from sojourn.domain.schedule import ScheduleTriggerSettings
 
 
 class EventTriggerSettings(Frozen):
@@ -138,6 +139,12 @@ class EventTrigger(NodeFields):
     settings: EventTriggerSettings
 
 
+class ScheduleTrigger(NodeFields):
+    category: Literal["trigger"] = "trigger"
+    key: Literal["schedule"]
+    settings: ScheduleTriggerSettings
+
+
 class ApiTrigger(NodeFields):
     category: Literal["trigger"] = "trigger"
     key: Literal["api"]
@@ -204,7 +211,7 @@ class Exit(NodeFields):
     settings: NoSettings = NoSettings()
 
 
-Trigger: TypeAlias = EventTrigger | ApiTrigger
+Trigger: TypeAlias = EventTrigger | ScheduleTrigger | ApiTrigger
 Action: TypeAlias = SendMessageNode | WebhookNode | UpdateMemberNode | EmitEventNode | EnrollJourneyNode
 Node: TypeAlias = Trigger | Wait | WaitForEvent | Branch | Split | Action | Exit
 KeyedNode = Annotated[Node, Field(discriminator="key")]
@@ -233,10 +240,23 @@ def branch_names(node: Node) -> tuple[str, ...]:
             return ("",)
 
 
+def entry_filter(trigger: Trigger) -> str | None:
+    """The condition on who may enter through `trigger`."""
+    match trigger:
+        case EventTrigger(settings=settings):
+            return settings.filter
+        case ScheduleTrigger(settings=settings):
+            return settings.audience.filter
+        case ApiTrigger():
+            return None
+        case _:
+            assert_never(trigger)
+
+
 def expressions_of(node: Node) -> list[Expression]:
-    """Every expression that a hop may evaluate at `node`; the filter of a trigger is ingest's, not a hop's."""
+    """Every expression that a hop may evaluate at `node`; the filter of a trigger is not a hop's."""
     match node:
-        case EventTrigger() | ApiTrigger() | Split() | Exit():
+        case EventTrigger() | ScheduleTrigger() | ApiTrigger() | Split() | Exit():
             return []
         case Wait():
             sources = [node.settings.until_date.date] if node.settings.until_date else []

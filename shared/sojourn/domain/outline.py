@@ -28,7 +28,7 @@ KINDS: Final[Mapping[str, type[NodeFields]]] = {
 MAX_SUGGESTIONS = 50
 """Unknown ends for which a like id is sought; that search is the slow one."""
 MAX_NAME_CHARACTERS = 100
-TRIGGERS = frozenset({"event", "api"})
+TRIGGERS = frozenset({"event", "schedule", "api"})
 WAITS: Mapping[str | None, str] = {"wait": "duration", "wait_for_event": "timeout"}
 """The kinds of node that stop a member, and the setting that says for how long."""
 

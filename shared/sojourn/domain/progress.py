@@ -86,7 +86,6 @@ class Progress:
     trail: tuple[Step, ...] = ()
     consumed: tuple[str, ...] = ()
     awaits: str | None = None
-    messages: int = 0
     goal: GoalReached | None = None
     parked: bool = False
     extended: int = 0

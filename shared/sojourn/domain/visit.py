@@ -21,6 +21,7 @@ from sojourn.domain.node import (
     EventTrigger,
     Exit,
     Node,
+    ScheduleTrigger,
     SendMessageNode,
     Split,
     UpdateMemberNode,
@@ -59,7 +60,7 @@ def _run(walk: Walk, node: Node) -> None:
         return
     walk.visits[node.id] = walk.visits.get(node.id, 0) + 1
     match node:
-        case EventTrigger() | ApiTrigger():
+        case EventTrigger() | ScheduleTrigger() | ApiTrigger():
             walk.leave("entered")
         case Wait():
             _wait(walk, node)
@@ -119,10 +120,11 @@ def _date(walk: Walk, settings: DateWait, tz: ZoneInfo) -> datetime | str:
 
 
 def _branch(walk: Walk, node: Branch) -> None:
+    trigger, conditions = walk.before.trigger, [branch.condition for branch in node.settings.branches]
     for index, branch in enumerate(node.settings.branches):
-        if walk.condition(branch.condition, walk.before.trigger):
-            return walk.leave(branch.name, index=index, reason=branch.condition)
-    return walk.leave("else", index=len(node.settings.branches))
+        if walk.condition(branch.condition, trigger):
+            return walk.leave(branch.name, index=index, reason=walk.because(branch.condition, [branch.condition], trigger))
+    return walk.leave("else", index=len(conditions), reason=walk.because("none holds", conditions, trigger))
 
 
 def _split(walk: Walk, node: Split) -> None:
@@ -140,11 +142,6 @@ def _split(walk: Walk, node: Split) -> None:
 
 
 def _act(walk: Walk, node: Action) -> None:
-    quota = walk.definition.settings.message_quota
-    if isinstance(node, SendMessageNode):
-        if quota is not None and walk.messages >= quota:
-            return walk.leave("skipped", reason=f"message_quota of {quota} is used up")
-        walk.messages += 1
     payload, reasons = payload_of(node, walk.scope(walk.before.trigger))
     size = size_bytes(payload)
     if size > MAX_PAYLOAD_BYTES:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
 from sojourn.domain.definition import Definition
 from sojourn.domain.effect import Effect
 from sojourn.domain.event import Event, JsonObject
-from sojourn.domain.expression import Scope, compile_expression, scope
+from sojourn.domain.expression import Scope, compile_expression, decided_by, scope
 from sojourn.domain.member import Member
 from sojourn.domain.node import Node, listened_by
 from sojourn.domain.progress import (
@@ -37,7 +38,7 @@ class Walk:
         self.status, self.node_id, self.end_reason = before.status, before.node_id, before.end_reason
         self.schedule_at, self.since, self.awaits = before.schedule_at, before.since, before.awaits
         self.context, self.visits = before.context, dict(before.visits)
-        self.consumed, self.goal, self.messages = before.consumed, before.goal, before.messages
+        self.consumed, self.goal = before.consumed, before.goal
         self.steps: list[Step] = []
         self.effects: list[Effect] = []
         self._scope: Scope | None = None
@@ -129,6 +130,11 @@ class Walk:
             self.step("false", result.reason)
         return result.value is True
 
+    def because(self, text: str, sources: Collection[str | None], event: Event) -> str:
+        """`text`, and in parentheses the values that decided conditions."""
+        values = decided_by([source for source in sources if source], self.scope(event)) if any(sources) else ""
+        return f"{text} ({values})" if values else text
+
     # The result
 
     def progress(self) -> Progress:
@@ -146,7 +152,6 @@ class Walk:
             trail=(*self.before.trail, *self.steps)[-MAX_TRAIL_STEPS:],
             consumed=self.consumed,
             awaits=self.awaits,
-            messages=self.messages,
             goal=self.goal,
             since=self.since,
             parked=False,

@@ -13,12 +13,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sojourn.application.catalog import Catalog
-from sojourn.application.ports import Channels, Clock, Publisher, Store
+from sojourn.application.ports import Channels, Clock, JobScheduler, Publisher, Store
 from sojourn.application.workshop import Limits, Workshop
 from sojourn.runtime.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from sojourn.adapters.memory import ManualClock, MemoryMailbox, MemoryPublisher, MemoryStore
+    from sojourn.adapters.memory import ManualClock, MemoryJobs, MemoryMailbox, MemoryPublisher, MemoryStore
 
 _lock = threading.Lock()
 _installed: Workshop | None = None
@@ -40,6 +40,12 @@ def install(shop: Workshop | None) -> None:
         _installed = shop
 
 
+def installed() -> Workshop | None:
+    """The workshop that somebody put in place, or that this process has composed."""
+    with _lock:
+        return _installed
+
+
 @dataclass(frozen=True, slots=True)
 class InMemory:
     """A workshop whose every port is in memory, and those ports: for whoever plays the cloud around the functions."""
@@ -49,6 +55,7 @@ class InMemory:
     publisher: MemoryPublisher
     mailbox: MemoryMailbox
     clock: ManualClock
+    jobs: MemoryJobs
 
 
 def in_memory(start: datetime, limits: Limits = Limits()) -> InMemory:
@@ -57,10 +64,10 @@ def in_memory(start: datetime, limits: Limits = Limits()) -> InMemory:
     from sojourn.adapters.channels.webhook import WebhookChannel
 
     store, publisher, mailbox = memory.MemoryStore(), memory.MemoryPublisher(), memory.MemoryMailbox()
-    clock = memory.ManualClock(start)
+    clock, jobs = memory.ManualClock(start), memory.MemoryJobs()
     channels: Channels = {"mailbox": mailbox, "webhook": WebhookChannel()}
-    shop = Workshop(store, publisher, clock, memory.RandomTokens(), channels, Catalog(store, clock), limits)
-    return InMemory(shop, store, publisher, mailbox, clock)
+    shop = Workshop(store, publisher, clock, memory.RandomTokens(), channels, Catalog(store, clock), jobs, limits)
+    return InMemory(shop, store, publisher, mailbox, clock, jobs)
 
 
 def compose(settings: Settings) -> Workshop:
@@ -70,7 +77,8 @@ def compose(settings: Settings) -> Workshop:
     store, publisher = _cloud(settings)
     clock = _clock(settings)
     limits = Limits(settings.max_nodes_per_hop, settings.shards)
-    return Workshop(store, publisher, clock, RandomTokens(), _channels(settings), Catalog(store, clock), limits)
+    catalog, channels = Catalog(store, clock), _channels(settings)
+    return Workshop(store, publisher, clock, RandomTokens(), channels, catalog, _jobs(settings), limits)
 
 
 def _cloud(settings: Settings) -> tuple[Store, Publisher]:
@@ -79,6 +87,16 @@ def _cloud(settings: Settings) -> tuple[Store, Publisher]:
 
     store = FirestoreStore(settings.project, settings.database, emulator_host=settings.firestore_emulator_host)
     return store, PubSubPublisher(settings.project, emulator_host=settings.pubsub_emulator_host)
+
+
+def _jobs(settings: Settings) -> JobScheduler:
+    """Beside other emulators without one of its own nothing is scheduled, and Google is not asked."""
+    from sojourn.adapters.cloud_scheduler import CloudJobs
+    from sojourn.adapters.memory import MemoryJobs
+
+    if settings.firestore_emulator_host and not settings.scheduler_emulator_host:
+        return MemoryJobs()
+    return CloudJobs(settings.project, settings.location, emulator_host=settings.scheduler_emulator_host)
 
 
 def _clock(settings: Settings) -> Clock:

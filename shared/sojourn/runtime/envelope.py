@@ -8,6 +8,7 @@ import base64
 import binascii
 import json
 from dataclasses import dataclass
+from datetime import datetime
 
 from sojourn.domain.errors import EnvelopeInvalid
 
@@ -21,6 +22,7 @@ class Envelope:
 
     data: bytes
     message_id: str
+    published_at: datetime | None = None
 
 
 def open_envelope(body: bytes) -> Envelope:
@@ -41,7 +43,17 @@ def open_envelope(body: bytes) -> Envelope:
         decoded = base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError) as error:
         raise EnvelopeInvalid(f"message.data: not base64 ({error})") from error
-    return Envelope(decoded, str(message.get("messageId") or message.get("message_id") or "")[:100])
+    identifier = str(message.get("messageId") or message.get("message_id") or "")[:100]
+    return Envelope(decoded, identifier, _moment(message.get("publishTime") or message.get("publish_time")))
+
+
+def _moment(value: object) -> datetime | None:
+    """None for what is no moment with a time zone: a publisher that is none of Google's may leave it out."""
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return moment if moment and moment.tzinfo else None
 
 
 def push_body(data: bytes, *, message_id: str = "1", subscription: str = "projects/local/subscriptions/local") -> bytes:

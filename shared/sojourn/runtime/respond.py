@@ -17,13 +17,13 @@ from typing import Any, TypeAlias, TypeVar
 from flask import Request
 
 from sojourn.application.ingest import reject
-from sojourn.application.messages import Message, read_message
+from sojourn.application.messages import Delivered, Message, read_message
 from sojourn.application.outcome import Outcome
 from sojourn.application.ports import Outgoing, Publisher
 from sojourn.application.workshop import Workshop
 from sojourn.domain.errors import EnvelopeInvalid, MessageInvalid, Unavailable
 from sojourn.runtime.application import workshop
-from sojourn.runtime.envelope import open_envelope
+from sojourn.runtime.envelope import Envelope, open_envelope
 from sojourn.runtime.log import write_line
 
 Answer: TypeAlias = tuple[str, int]
@@ -31,7 +31,7 @@ M = TypeVar("M", bound=Message)
 
 
 @dataclass(slots=True)
-class _CountingPublisher:
+class CountingPublisher:
     """Counts what one request publishes, by topic, for its log line."""
 
     inner: Publisher
@@ -43,22 +43,28 @@ class _CountingPublisher:
         return sent
 
 
-Handler: TypeAlias = Callable[[Workshop, bytes], Outcome]
+Handler: TypeAlias = Callable[[Workshop, Envelope], Outcome]
 
 
 def entries(use_case: Callable[[Workshop, Sequence[bytes]], list[Outcome]]) -> Handler:
     """A use case that takes data as it was published."""
-    return lambda shop, data: use_case(shop, [data])[0]
+    return lambda shop, envelope: use_case(shop, [envelope.data])[0]
 
 
 def messages(kind: type[M], use_case: Callable[[Workshop, Sequence[M]], list[Outcome]]) -> Handler:
     """A use case that takes messages of the engine's own. What is none is kept like a rejected event: nothing is dropped."""
+    return deliveries(kind, lambda shop, delivered: use_case(shop, [delivery.message for delivery in delivered]))
 
-    def handle(shop: Workshop, data: bytes) -> Outcome:
+
+def deliveries(kind: type[M], use_case: Callable[[Workshop, Sequence[Delivered[M]]], list[Outcome]]) -> Handler:
+    """The same for a use case that must know when a message was published; now, where the envelope does not say."""
+
+    def handle(shop: Workshop, envelope: Envelope) -> Outcome:
         try:
-            return use_case(shop, [read_message(kind, data)])[0]
+            message = read_message(kind, envelope.data)
         except MessageInvalid as error:
-            return reject(shop, data, error.code, str(error))
+            return reject(shop, envelope.data, error.code, str(error))
+        return use_case(shop, [Delivered(message, envelope.published_at or shop.now())])[0]
 
     return handle
 
@@ -77,9 +83,9 @@ def respond(request: Request, name: str, handle: Handler) -> Answer:
 
 def _run(request: Request, handle: Handler, published: Counter[str]) -> tuple[int, dict[str, Any]]:
     try:
-        data = open_envelope(request.get_data(cache=False)).data
+        envelope = open_envelope(request.get_data(cache=False))
         shop = workshop()
-        outcome = handle(replace(shop, publisher=_CountingPublisher(shop.publisher, published)), data)
+        outcome = handle(replace(shop, publisher=CountingPublisher(shop.publisher, published)), envelope)
         return 503 if outcome.retry else 204, {"outcomes": Counter((outcome.code, *outcome.notes))}
     except EnvelopeInvalid as error:
         return 400, {"error": str(error)}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError
 
 from sojourn.application.messages import MAX_SHARDS
 from sojourn.application.workshop import DEFAULT_SHARDS
@@ -22,23 +22,33 @@ class Settings(BaseModel):
 
     project: Annotated[str, Field(min_length=1)] = "sojourn-local"
     database: Annotated[str, Field(min_length=1)] = "(default)"
+    location: Annotated[str, Field(min_length=1)] = "us-central1"
     max_nodes_per_hop: Annotated[int, Field(ge=1, le=500)] = MAX_NODES_PER_HOP
     shards: Annotated[int, Field(ge=1, le=MAX_SHARDS)] = DEFAULT_SHARDS
     mailbox_url: str | None = None
     clock_file: Path | None = None
     firestore_emulator_host: str | None = None
     pubsub_emulator_host: str | None = None
+    scheduler_emulator_host: str | None = None
+    api_access: Literal["google", "open"] = "google"
+    api_audience: str | None = None
+    api_roles: Json[Mapping[Literal["viewer", "author", "operator"], frozenset[str]]] = Field(default_factory=dict)
 
 
 VARIABLES = {
     "project": "GOOGLE_CLOUD_PROJECT",
     "database": "SOJOURN_DATABASE",
+    "location": "SOJOURN_LOCATION",
     "max_nodes_per_hop": "SOJOURN_MAX_NODES_PER_HOP",
     "shards": "SOJOURN_SHARDS",
     "mailbox_url": "SOJOURN_MAILBOX_URL",
     "clock_file": "SOJOURN_CLOCK_FILE",
     "firestore_emulator_host": "FIRESTORE_EMULATOR_HOST",
     "pubsub_emulator_host": "PUBSUB_EMULATOR_HOST",
+    "scheduler_emulator_host": "CLOUD_SCHEDULER_EMULATOR_HOST",
+    "api_access": "SOJOURN_API_ACCESS",
+    "api_audience": "SOJOURN_API_AUDIENCE",
+    "api_roles": "SOJOURN_API_ROLES",
 }
 
 

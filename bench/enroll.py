@@ -1,0 +1,140 @@
+"""One firing over a large audience on the emulators: `python -m bench.enroll`. Nobody twice, nobody missed, and how fast.
+
+Every message is delivered twice, and the function is killed again and again on the way. Only `enroll` runs: hops are measured
+elsewhere, and would share this machine's cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from emulator.functions_table import FunctionsTable, load_functions_table
+from emulator.local_cloud import LOCATION, LocalCloud, LocalCloudSettings
+from emulator.scheduler import connect
+from sojourn.application.lifecycle import publish_journey
+from sojourn.application.ports import CommitResult, Create
+from sojourn.application.schedule_jobs import job_name
+from sojourn.application.workshop import Workshop
+from sojourn.domain.definition import Definition
+from sojourn.domain.enrollment import Enrollment
+from sojourn.domain.member import Member
+from sojourn.domain.progress import Progress
+from sojourn.runtime.application import compose
+from sojourn.runtime.settings import read_settings
+
+BOT, JOURNEY, NODE = "bench", "bench-newsletter", "clock"
+FILTER = "member.attributes.number >= 0"
+MEMBERS_PER_WRITE = 5_000
+POLL_SECONDS = 0.25
+"""The bench looks how far the firing is."""
+TIMEOUT_SECONDS = 3_600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one firing did."""
+
+    members: int
+    entries: int
+    different_members: int
+    seconds: float
+    kills: int
+
+
+def journey() -> Definition:
+    """Members could enter any number of times: that each does once is the enrollment's doing, not the repeat rule's."""
+    nodes: list[dict[str, object]] = [
+        {
+            "id": NODE,
+            "key": "schedule",
+            "settings": {"cron": "0 0 1 1 *", "audience": {"filter": FILTER}},
+        },
+        {"id": "rest", "key": "wait", "settings": {"duration": "1d"}},
+        {"id": "end", "key": "exit"},
+    ]
+    paths = [{"source": NODE, "target": "rest"}, {"source": "rest", "target": "end"}]
+    settings = {"repeat_journey_times": None, "while_active": "allow"}
+    raw = {"id": JOURNEY, "bot_id": BOT, "name": "Bench", "settings": settings, "nodes": nodes, "node_paths": paths}
+    return Definition.model_validate(raw)
+
+
+def write_members(shop: Workshop, members: int) -> None:
+    """The audience, as an import would write it."""
+    now = datetime.now(UTC)
+    for start in range(0, members, MEMBERS_PER_WRITE):
+        numbers = range(start, min(start + MEMBERS_PER_WRITE, members))
+        some = [Member(BOT, f"m{n}", {"number": n}, None, None, {}, 1, f"t{n}", now) for n in numbers]
+        results = shop.commit_many([(Create(one),) for one in some])
+        assert set(results) == {CommitResult.APPLIED}, set(results)
+
+
+def fire(cloud: LocalCloud, shop: Workshop, *, kill_every_seconds: float) -> tuple[float, int]:
+    """Run the job, kill the function every so often, wait for the end: (seconds, kills)."""
+    begin = last_kill = time.perf_counter()
+    with connect(cloud.addresses.scheduler_emulator_host or "") as client:
+        parent = f"projects/{cloud.settings.project}/locations/{LOCATION}"
+        client.run_job(name=f"{parent}/jobs/{job_name(JOURNEY, NODE)}")
+    kills = 0
+    while (now := time.perf_counter()) - begin < TIMEOUT_SECONDS:
+        time.sleep(POLL_SECONDS)
+        enrollment = next(shop.store.scan(Enrollment), None)
+        if enrollment is None:
+            continue
+        sys.stderr.write(f"\r{enrollment.members:,} members")
+        if enrollment.done:
+            return time.perf_counter() - begin, kills
+        if kill_every_seconds and now - last_kill > kill_every_seconds:
+            with suppress(ProcessLookupError):  # still down from the last time
+                os.kill(cloud.addresses.functions["enroll"].pid, signal.SIGKILL)
+            last_kill, kills = now, kills + 1
+        if enrollment.look_at <= datetime.now(UTC):
+            cloud.tick()
+    raise TimeoutError(f"not through after {TIMEOUT_SECONDS:,.0f} s")
+
+
+def measure(members: int, *, kill_every_seconds: float) -> Result:
+    """A cloud of its own, filled, fired and counted."""
+    table = load_functions_table()
+    functions = {name: spec for name, spec in table.functions.items() if name in ("enroll", "sweep")}
+    only = FunctionsTable(topics=table.topics, functions=functions)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = LocalCloudSettings(state_dir=Path(folder), copies=2, ticking=False, table=only)
+        with LocalCloud(settings, say=_say) as cloud:
+            shop = compose(read_settings(cloud.environment))
+            write_members(shop, members)
+            publish_journey(shop, journey())
+            seconds, kills = fire(cloud, shop, kill_every_seconds=kill_every_seconds)
+            entries = [progress.member_id for progress in shop.store.scan(Progress)]
+            return Result(members, len(entries), len(set(entries)), seconds, kills)
+
+
+def _say(source: str, text: str) -> None:
+    if text.startswith(("ERROR", "CRITICAL", "WARNING")):
+        sys.stderr.write(f"\n{source}: {text[:2_000]}\n")
+
+
+def main() -> None:
+    """Exit code 1 where somebody was missed or entered twice."""
+    parser = argparse.ArgumentParser(description="Enroll a large audience by one firing, on the emulators.")
+    parser.add_argument("--members", type=int, default=100_000, help="default: %(default)s")
+    parser.add_argument("--kill-every", type=float, default=20.0, metavar="SECONDS", help="0: never; default: %(default)s")
+    asked = parser.parse_args()
+    result = measure(asked.members, kill_every_seconds=asked.kill_every)
+    sys.stdout.write(
+        f"\n{result.members:,} members, {result.entries:,} entries of {result.different_members:,} members in "
+        f"{result.seconds:,.1f} s: {result.entries / result.seconds:,.0f} /s; killed {result.kills} times\n"
+    )
+    sys.exit(result.entries != result.members or result.different_members != result.members)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""The API as a Flask app of its own, which the function `api` hands every request to.
+
+::
+
+    request ─▶ body is JSON ─▶ principal, role ─▶ view ─▶ one use case ─▶ audit ─▶ answer, ETag; one line in the log
+                  │ 400 413 415     │ 401 403        │ 404 409 412 422 503 500: problem details
+                  ▼                 ▼                ▼
+
+flask-openapi3 reads the annotations of the views: it validates by them and makes the OpenAPI document of them. The app is made
+with the first request, in the worker.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+from io import BytesIO
+from math import isfinite
+from typing import Any, cast
+
+from flask import Flask, Response, current_app, g, request
+from flask import Request as FlaskRequest
+from flask.json.provider import DefaultJSONProvider
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.info import Info
+from flask_openapi3.openapi import OpenAPI
+from flask_openapi3.types import SecuritySchemesDict
+from pydantic_core import from_json
+from werkzeug.exceptions import BadRequest
+
+from sojourn.domain.errors import InputError
+from sojourn.runtime.api import audit, effects, journeys, members
+from sojourn.runtime.api.access import SCHEME, Access, Role, access_of, needed_by, needs, operation_id
+from sojourn.runtime.api.call import Call, answer
+from sojourn.runtime.api.problems import Problem, handle_problems, invalid
+from sojourn.runtime.api.views import Health
+from sojourn.runtime.application import workshop
+from sojourn.runtime.log import write_line
+from sojourn.runtime.respond import CountingPublisher
+from sojourn.runtime.settings import read_settings
+
+MAX_BODY_BYTES = 1024 * 1024
+OPENAPI_PATH = "/openapi.json"
+VERSION = "1.0.0"
+SECURITY: SecuritySchemesDict = {
+    SCHEME: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "a Google ID token"}
+}
+
+
+def serve(outer: FlaskRequest) -> Response:
+    """Answer a request that the functions framework took."""
+    environ = {**outer.environ, "wsgi.input": BytesIO(outer.get_data())}  # the framework reads it once more, after us
+    return cast(Response, Response.from_app(api_app(), environ, buffered=True))
+
+
+@lru_cache(maxsize=1)
+def api_app() -> Flask:
+    """The app of this process, with access as the environment says."""
+    return make_app(lru_cache(maxsize=1)(lambda: access_of(read_settings(os.environ))))
+
+
+def make_app(access: Callable[[], Access]) -> Flask:
+    """A new app: every route, and what happens before and after each. `access` is asked for when somebody needs a role."""
+    app = OpenAPI(
+        __name__,
+        info=Info(title="Sojourn", version=VERSION, description="Customer journeys: definitions, members, what waits."),
+        security_schemes=SECURITY,
+        validation_error_model=Problem,
+        validation_error_callback=invalid,
+        doc_ui=False,
+    )
+    app.request_class, app.json = _Request, _StrictJson(app)
+    app.url_map.merge_slashes = False
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    handle_problems(app)
+    app.before_request(_read_body)
+    app.before_request(lambda: _admit(access))
+    app.after_request(_log)
+    for blueprint in (journeys.routes, members.routes, effects.routes, audit.routes, _open_routes(app)):
+        app.register_api(blueprint)
+    return app
+
+
+def _open_routes(app: OpenAPI) -> APIBlueprint:
+    """What anybody may ask for."""
+    routes = APIBlueprint("open", __name__, operation_id_callback=operation_id)
+
+    @routes.get("/healthz", responses={200: Health})
+    @needs(Role.NOBODY)
+    def healthz() -> Response:
+        """The process answers."""
+        return answer(Health())
+
+    @routes.get(OPENAPI_PATH, doc_ui=False)
+    @needs(Role.NOBODY)
+    def openapi() -> Response:
+        """This API as an OpenAPI 3.1 document."""
+        return Response(json.dumps(app.api_doc), mimetype="application/json")
+
+    return routes
+
+
+class _Request(FlaskRequest):
+    """No body is an empty object: bodies of which everything has a default may be left out."""
+
+    def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
+        return super().get_json(force, silent, cache) if self.get_data() else {}
+
+    def on_json_loading_failed(self, e: ValueError | None) -> Any:
+        if e is None:
+            return super().on_json_loading_failed(e)  # another media type
+        raise BadRequest(f"the body is not JSON: {e}")
+
+
+class _StrictJson(DefaultJSONProvider):
+    """JSON as the loaders of events read it: no NaN, no half of a surrogate pair, at most 200 levels, finite numbers."""
+
+    def loads(self, s: str | bytes, **_: object) -> Any:
+        value = from_json(s, allow_inf_nan=False)
+        if not _is_finite(value):
+            raise ValueError("a number beyond what JSON readers hold")
+        return value
+
+
+def _is_finite(value: object) -> bool:
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, float) and not isfinite(item):
+            return False
+        pending.extend(item.values() if isinstance(item, dict) else item if isinstance(item, list) else ())
+    return True
+
+
+def _read_body() -> None:
+    """Bodies are JSON objects. Raises what becomes 400, 413, 415 and 422."""
+    if request.url_rule is None or request.method not in ("POST", "PUT"):
+        return
+    if not isinstance(request.get_json(), dict):
+        raise InputError("the body must be an object")
+
+
+def _admit(access: Callable[[], Access]) -> None:
+    """Begin the call of somebody who may; the log learns who."""
+    g.published = Counter()
+    if request.url_rule is None:
+        return
+    role = needed_by(current_app.view_functions[request.endpoint or ""])
+    if role is Role.NOBODY:
+        return
+    g.principal = access().principal(request, role)
+    shop = workshop()
+    g.call = Call(replace(shop, publisher=CountingPublisher(shop.publisher, g.published)), g.principal, g.published)
+
+
+def _log(response: Response) -> Response:
+    """One line for each request but health checks."""
+    if request.path == "/healthz":
+        return response
+    status = response.status_code
+    severity = "ERROR" if status == 500 else "WARNING" if status == 503 else "INFO"
+    fields = {"principal": g.get("principal"), "published": g.get("published", Counter()), **g.get("bug", {})}
+    write_line(severity, f"api: {request.method} {request.path} {status}", function="api", status=status, **fields)
+    return response

@@ -1,0 +1,154 @@
+"""What callers send: paths, queries, headers, bodies. Closed, frozen models; the OpenAPI document is generated from them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, JsonValue, RootModel, field_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from sojourn.domain.definition import NodePath
+from sojourn.domain.effect import EffectStatus
+from sojourn.domain.event import MAX_DATA_DEPTH, Identifier, depth_of
+from sojourn.domain.fields import Name, NodeId
+from sojourn.domain.journey import JourneyStatus
+from sojourn.runtime.api.call import read_page_token
+
+DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 50, 200
+MAX_REASON_CHARACTERS = 500
+
+JourneyId = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^/]+$")]
+PageToken = Annotated[str, AfterValidator(read_page_token)]
+Reason = Annotated[str, Field(max_length=MAX_REASON_CHARACTERS)]
+
+
+class Wire(BaseModel):
+    """A closed document."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OptionalBody(Wire):
+    """A body that may be left out."""
+
+    model_config = ConfigDict(openapi_extra={"required": False})  # type: ignore[typeddict-unknown-key]  # flask-openapi3's
+
+
+class IfMatch(BaseModel):
+    """The one header that is read here."""
+
+    if_match: str | None = Field(None, alias="If-Match", description='the ETag that was read, such as "3"; another is 412')
+
+
+class JourneyPath(Wire):
+    journey_id: JourneyId
+
+
+class VersionPath(JourneyPath):
+    version: Annotated[int, Field(ge=1, le=1_000_000_000)]
+
+
+class PassagePath(JourneyPath):
+    member_id: Identifier
+
+
+class MemberPath(Wire):
+    bot_id: Identifier
+    member_id: Identifier
+
+
+class EffectPath(Wire):
+    effect_id: Identifier
+
+
+class RejectedPath(Wire):
+    rejected_id: Identifier
+
+
+class BotQuery(Wire):
+    bot_id: Identifier
+
+
+class PageQuery(Wire):
+    page_size: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = DEFAULT_PAGE_SIZE
+    page_token: PageToken | None = None
+
+
+class JourneysQuery(PageQuery):
+    bot_id: Identifier
+    status: JourneyStatus | None = None
+
+
+class EffectsQuery(PageQuery):
+    status: EffectStatus = EffectStatus.DEAD
+
+
+class AuditQuery(Wire):
+    subject: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    page_size: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = DEFAULT_PAGE_SIZE
+
+
+class _NodeShape(BaseModel):
+    """A node, with the settings of its key; instead of node_paths it may say `next`, `branches` and `else` itself."""
+
+    id: NodeId
+    key: str
+    settings: dict[str, JsonValue] = {}
+
+
+class _DefinitionShape(BaseModel):
+    """A definition: `settings` as in the answer, `node_paths` or the nodes' own `next`."""
+
+    id: JourneyId
+    bot_id: Identifier
+    name: Name
+    settings: dict[str, JsonValue] = {}
+    nodes: Annotated[list[_NodeShape], Field(min_length=1)]
+    node_paths: list[NodePath] = []
+
+
+class DefinitionBody(RootModel[dict[str, JsonValue]]):
+    """Any object: the loader of definitions names every fault at once, which a model would do in two steps."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(_DefinitionShape.__pydantic_core_schema__)
+
+
+class MigrationBody(Wire):
+    mode: Literal["pin", "migrate", "cancel"] = "pin"
+    nodes: dict[NodeId, NodeId] = {}
+    gone: Literal["refuse", "cancel"] = "refuse"
+
+
+class PublishBody(OptionalBody):
+    """`dry_run`: only say how many stand where, and what would become of them."""
+
+    migration: MigrationBody = MigrationBody()
+    dry_run: bool = False
+
+
+class ResumeBody(OptionalBody):
+    """`extend_waits`: waits last longer by the time paused."""
+
+    extend_waits: bool = False
+
+
+class ReasonBody(OptionalBody):
+    reason: Reason = ""
+
+
+class EnrollBody(Wire):
+    """The same `event_id` enters once; without one every request is another event."""
+
+    member_id: Identifier
+    data: dict[str, JsonValue] = {}
+    event_id: Identifier | None = None
+
+    @field_validator("data")
+    @classmethod
+    def _shallow(cls, data: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        if depth_of(dict(data)) > MAX_DATA_DEPTH:
+            raise ValueError(f"nested deeper than {MAX_DATA_DEPTH} levels")
+        return data
