@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import NoReturn
 
 import pytest
+from typer.testing import CliRunner, Result
 
 from sojourn.adapters.memory import MemoryJobs
 from sojourn.application.lifecycle import edit_journey, end, get_journey, pause, publish, resume
@@ -15,9 +17,11 @@ from sojourn.application.messages import ENROLLMENTS_TOPIC
 from sojourn.application.ports import Job, Outgoing, Update
 from sojourn.application.schedule_jobs import GRACE, job_name, reconcile_jobs, sync_jobs
 from sojourn.application.workshop import Workshop
+from sojourn.cli.journeys import app
 from sojourn.domain.definition import Definition
 from sojourn.domain.errors import Unavailable
 from sojourn.domain.journey import Journey, JourneyStatus
+from sojourn.runtime.application import install
 from tests.application.conftest import Cloud
 from tests.builders import JOURNEY, after, definition, wait
 
@@ -91,7 +95,7 @@ class NoJobs(MemoryJobs):
     def _fail(self, *_: object) -> NoReturn:
         raise Unavailable("Cloud Scheduler: deadline exceeded")
 
-    put = delete = jobs = _fail
+    put = delete = jobs = _fail  # type: ignore[assignment]
 
 
 def test_a_journey_without_schedule_never_asks_the_scheduler(cloud: Cloud) -> None:
@@ -142,3 +146,27 @@ def test_reconcile_repairs_drift_and_says_so(cloud: Cloud, drift: Callable[[Work
     assert [repair.change for repair in reconcile_jobs(shop)] == [change]
     assert jobs(cloud) == [job, replace(job, name="journey-sweep-every-minute")]
     assert reconcile_jobs(shop) == []
+
+
+@pytest.fixture
+def command(cloud: Cloud) -> Iterator[Callable[..., Result]]:
+    """`sojourn journeys reconcile` over the cloud in memory."""
+    install(cloud.memory.shop)
+    yield lambda *options: CliRunner().invoke(app, ["reconcile", *options])
+    install(None)
+
+
+def test_the_command_says_what_it_repaired(cloud: Cloud, command: Callable[..., Result]) -> None:
+    cloud.publish(clocked())
+    cloud.memory.jobs.delete(NAME)
+    found = command()
+    assert (found.exit_code, found.output) == (0, f"created {NAME} (journey journey-1, node clock)\n")
+    assert command().output == "every job is as it should be\n"
+
+
+def test_the_command_prints_json_where_it_is_asked_to(cloud: Cloud, command: Callable[..., Result]) -> None:
+    cloud.publish(clocked())
+    cloud.memory.jobs.delete(NAME)
+    repaired = [{"name": NAME, "change": "created", "description": "journey journey-1, node clock"}]
+    assert json.loads(command("--json").output) == repaired
+    assert json.loads(command("--json").output) == []

@@ -101,6 +101,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory, said: Said) -> Iterator[Loca
         state_dir=tmp_path_factory.mktemp("state"),
         copies=2,
         ticking=False,
+        table=only(*NEXT),
         environment={"GREETING": "hello"},
     )
     with LocalCloud(settings, say=lambda source, text: said.put((source, text))) as cloud:

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sojourn.application.messages import MAX_SHARDS, EffectMessage, EnrollMessage, Message, RunMessage, SweepMessage, read_message
+from sojourn.application.messages import (
+    MAX_SHARDS,
+    EffectMessage,
+    EnrollMessage,
+    Message,
+    RunMessage,
+    SweepMessage,
+    read_message,
+)
 from sojourn.domain.errors import MessageInvalid
 
 

@@ -21,7 +21,7 @@ from datetime import datetime
 from sojourn.application.entry import Candidate, enter_many, gate
 from sojourn.application.messages import ENROLLMENTS_TOPIC, Delivered, EnrollMessage
 from sojourn.application.outcome import UNAVAILABLE, Outcome
-from sojourn.application.ports import MAX_PAGE, CommitResult, Outgoing, Stored, Update
+from sojourn.application.ports import CommitResult, Outgoing, Stored, Update
 from sojourn.application.schedule_jobs import job_name
 from sojourn.application.workshop import Workshop
 from sojourn.domain.definition import Definition
@@ -29,6 +29,9 @@ from sojourn.domain.enrollment import PAUSE_PATIENCE, Enrollment, new_enrollment
 from sojourn.domain.journey import Journey
 from sojourn.domain.member import Member
 from sojourn.domain.node import ScheduleTrigger
+
+AUDIENCE_PAGE = 2_000
+"""Members that one message lets in. Where a rule counts entries that is a commit for each, which 60 s must be enough for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +108,12 @@ def _go_on(shop: Workshop, message: EnrollMessage, fired_at: datetime, schedule:
 
 def _turn_page(shop: Workshop, stored: Stored[Enrollment], schedule: _Schedule) -> Outcome:
     """Let a page of members in; then, and only then, move on."""
-    page = shop.store.find(Member, {"bot_id": schedule.head.bot_id}, after=stored.value.after)
+    page = shop.store.find(Member, {"bot_id": schedule.head.bot_id}, after=stored.value.after, limit=AUDIENCE_PAGE)
     members = [found.value for found in page]
     codes = _enter(shop, stored.value, schedule, members)
     if codes is None:
         return UNAVAILABLE
-    last = len(members) < MAX_PAGE
+    last = len(members) < AUDIENCE_PAGE
     if last and schedule.trigger.settings.at is not None:
         shop.jobs.delete(job_name(schedule.head.id, schedule.trigger.id))
     enrollment = stored.value.turned(members, last=last, now=shop.now())

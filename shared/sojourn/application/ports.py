@@ -259,7 +259,7 @@ class TokenVerifier(Protocol):
     """Who holds an ID token."""
 
     def principal(self, token: str) -> str:
-        """The e-mail address that the token was issued for. Raises Unauthenticated, and Unavailable where keys cannot be had."""
+        """The e-mail address that the token was issued for. Raises Unauthenticated, or Unavailable: keys cannot be had."""
         ...
 
 

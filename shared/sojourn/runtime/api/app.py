@@ -2,8 +2,8 @@
 
 ::
 
-    request ─▶ body is JSON ─▶ principal, role ─▶ view ─▶ one use case ─▶ audit ─▶ answer, ETag; one line in the log
-                  │ 400 413 415     │ 401 403        │ 404 409 412 422 503 500: problem details
+    request ─▶ principal, role ─▶ body is JSON ─▶ view ─▶ one use case ─▶ audit ─▶ answer, ETag; one line in the log
+                  │ 401 403         │ 400 413 415    │ 404 409 412 422 503 500: problem details
                   ▼                 ▼                ▼
 
 flask-openapi3 reads the annotations of the views: it validates by them and makes the OpenAPI document of them. The app is made
@@ -31,6 +31,7 @@ from flask_openapi3.openapi import OpenAPI
 from flask_openapi3.types import SecuritySchemesDict
 from pydantic_core import from_json
 from werkzeug.exceptions import BadRequest
+from werkzeug.routing import BaseConverter
 
 from sojourn.domain.errors import InputError
 from sojourn.runtime.api import audit, effects, journeys, members
@@ -75,10 +76,11 @@ def make_app(access: Callable[[], Access]) -> Flask:
     )
     app.request_class, app.json = _Request, _StrictJson(app)
     app.url_map.merge_slashes = False
+    app.url_map.converters["journey"] = _JourneyId
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     handle_problems(app)
-    app.before_request(_read_body)
     app.before_request(lambda: _admit(access))
+    app.before_request(_read_body)
     app.after_request(_log)
     for blueprint in (journeys.routes, members.routes, effects.routes, audit.routes, _open_routes(app)):
         app.register_api(blueprint)
@@ -105,15 +107,19 @@ def _open_routes(app: OpenAPI) -> APIBlueprint:
 
 
 class _Request(FlaskRequest):
-    """No body is an empty object: bodies of which everything has a default may be left out."""
-
-    def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
-        return super().get_json(force, silent, cache) if self.get_data() else {}
+    """Says what is wrong with a body."""
 
     def on_json_loading_failed(self, e: ValueError | None) -> Any:
         if e is None:
             return super().on_json_loading_failed(e)  # another media type
         raise BadRequest(f"the body is not JSON: {e}")
+
+
+class _JourneyId(BaseConverter):
+    """Any part of a path but the one that is a route of its own."""
+
+    regex = r"(?!count$)[^/]+"
+    part_isolating = True
 
 
 class _StrictJson(DefaultJSONProvider):
@@ -137,10 +143,10 @@ def _is_finite(value: object) -> bool:
 
 
 def _read_body() -> None:
-    """Bodies are JSON objects. Raises what becomes 400, 413, 415 and 422."""
+    """Bodies are JSON objects; whether there must be one, the view's model says. Raises what becomes 400, 413, 415 and 422."""
     if request.url_rule is None or request.method not in ("POST", "PUT"):
         return
-    if not isinstance(request.get_json(), dict):
+    if request.get_data() and not isinstance(request.get_json(), dict):
         raise InputError("the body must be an object")
 
 

@@ -76,7 +76,7 @@ def journey_count(query: BotQuery) -> Response:
     return answer(JourneyCount(bot_id=query.bot_id, total=sum(counts.values()), by_status=counts))
 
 
-@routes.get("/<journey_id>", responses={200: JourneyView})
+@routes.get("/<journey:journey_id>", responses={200: JourneyView})
 @needs(Role.VIEWER)
 def get_journey(path: JourneyPath) -> Response:
     """The journey with nodes and node_paths: of its draft where there is one, else of the published version."""
@@ -84,7 +84,7 @@ def get_journey(path: JourneyPath) -> Response:
     return answer(view, rev=view.rev)
 
 
-@routes.put("/<journey_id>", responses={200: JourneyView})
+@routes.put("/<journey:journey_id>", responses={200: JourneyView})
 @needs(Role.AUTHOR)
 def edit_journey(path: JourneyPath, header: IfMatch, body: DefinitionBody) -> Response:
     """Replace the draft of a DRAFT or PAUSED journey. What GET gave may be sent back as it is."""
@@ -93,7 +93,7 @@ def edit_journey(path: JourneyPath, header: IfMatch, body: DefinitionBody) -> Re
     return _changed("edit", path, lambda: lifecycle.edit_journey(call().shop, definition, rev=rev))
 
 
-@routes.delete("/<journey_id>", responses={204: None})
+@routes.delete("/<journey:journey_id>", responses={204: None})
 @needs(Role.AUTHOR)
 def delete_journey(path: JourneyPath, header: IfMatch) -> Response:
     """Take a DRAFT away that was never published."""
@@ -103,7 +103,7 @@ def delete_journey(path: JourneyPath, header: IfMatch) -> Response:
     return Response(status=HTTPStatus.NO_CONTENT)
 
 
-@routes.post("/<journey_id>/publish", responses={200: Published})
+@routes.post("/<journey:journey_id>/publish", responses={200: Published})
 @needs(Role.OPERATOR)
 def publish(path: JourneyPath, header: IfMatch, body: PublishBody) -> Response:
     """Make the draft the next version; `migration` says what becomes of members on older ones."""
@@ -115,7 +115,7 @@ def publish(path: JourneyPath, header: IfMatch, body: PublishBody) -> Response:
     return _changed("publish", path, lambda: lifecycle.publish(shop, path.journey_id, migration=migration, rev=rev))
 
 
-@routes.post("/<journey_id>/pause", responses={200: JourneyView})
+@routes.post("/<journey:journey_id>/pause", responses={200: JourneyView})
 @needs(Role.OPERATOR)
 def pause(path: JourneyPath, header: IfMatch) -> Response:
     """Nobody enters, nobody moves, nothing is lost."""
@@ -123,7 +123,7 @@ def pause(path: JourneyPath, header: IfMatch) -> Response:
     return _changed("pause", path, lambda: lifecycle.pause(call().shop, path.journey_id, rev=rev))
 
 
-@routes.post("/<journey_id>/resume", responses={200: JourneyView})
+@routes.post("/<journey:journey_id>/resume", responses={200: JourneyView})
 @needs(Role.OPERATOR)
 def resume(path: JourneyPath, header: IfMatch, body: ResumeBody) -> Response:
     """Go on; what fell due meanwhile is taken up, spread out. `settling` tells how far that is."""
@@ -131,7 +131,7 @@ def resume(path: JourneyPath, header: IfMatch, body: ResumeBody) -> Response:
     return _changed("resume", path, lambda: lifecycle.resume(call().shop, path.journey_id, extend_waits=longer, rev=rev))
 
 
-@routes.post("/<journey_id>/end", responses={200: JourneyView})
+@routes.post("/<journey:journey_id>/end", responses={200: JourneyView})
 @needs(Role.OPERATOR)
 def end(path: JourneyPath, header: IfMatch, body: ReasonBody) -> Response:
     """End the journey for good; everybody on the way leaves."""
@@ -139,7 +139,7 @@ def end(path: JourneyPath, header: IfMatch, body: ReasonBody) -> Response:
     return _changed("end", path, lambda: lifecycle.end(call().shop, path.journey_id, reason=reason, rev=rev))
 
 
-@routes.get("/<journey_id>/versions/<version>", responses={200: VersionView})
+@routes.get("/<journey:journey_id>/versions/<version>", responses={200: VersionView})
 @needs(Role.VIEWER)
 def journey_version(path: VersionPath) -> Response:
     """A published version, as it will be for ever."""
@@ -155,7 +155,7 @@ def journey_version(path: VersionPath) -> Response:
     )
 
 
-@routes.get("/<journey_id>/report", responses={200: ReportView})
+@routes.get("/<journey:journey_id>/report", responses={200: ReportView})
 @needs(Role.VIEWER)
 def report(path: JourneyPath) -> Response:
     """How many entered, are on the way, left, and what they brought; by version, day and node."""

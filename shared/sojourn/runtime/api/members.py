@@ -41,7 +41,7 @@ def put_member(path: MemberPath, header: IfMatch, body: members.MemberFields) ->
     return answer(after, rev=member.rev)
 
 
-@routes.post("/journeys/<journey_id>/enroll", responses={200: OutcomeView})
+@routes.post("/journeys/<journey:journey_id>/enroll", responses={200: OutcomeView})
 @needs(Role.OPERATOR)
 def enroll_member(path: JourneyPath, body: EnrollBody) -> Response:
     """Let a member in through the journey's `api` trigger. The outcome is `entered`, or the word for why not."""
@@ -51,14 +51,14 @@ def enroll_member(path: JourneyPath, body: EnrollBody) -> Response:
     return answer(view)
 
 
-@routes.get("/journeys/<journey_id>/members/<member_id>", responses={200: PassagesView})
+@routes.get("/journeys/<journey:journey_id>/members/<member_id>", responses={200: PassagesView})
 @needs(Role.VIEWER)
 def get_passages(path: PassagePath) -> Response:
     """The member's passages through the journey, the newest first, each with its trail."""
     return answer(_passages_view(path, operations.passages(call().shop, path.journey_id, path.member_id)))
 
 
-@routes.delete("/journeys/<journey_id>/members/<member_id>", responses={200: PassagesView})
+@routes.delete("/journeys/<journey:journey_id>/members/<member_id>", responses={200: PassagesView})
 @needs(Role.OPERATOR)
 def cancel_member(path: PassagePath) -> Response:
     """Take the member off the journey; messages that are not out yet are skipped."""
@@ -68,7 +68,7 @@ def cancel_member(path: PassagePath) -> Response:
     return answer(after)
 
 
-@routes.post("/journeys/<journey_id>/members/<member_id>/advance", responses={202: PassagesView})
+@routes.post("/journeys/<journey:journey_id>/members/<member_id>/advance", responses={202: PassagesView})
 @needs(Role.OPERATOR)
 def advance_member(path: PassagePath) -> Response:
     """What the member waits for is due now; they move on in a moment."""

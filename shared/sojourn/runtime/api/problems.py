@@ -121,8 +121,9 @@ def _unprocessable(code: str, faults: Sequence[FieldFault]) -> Response:
 
 def _fault(details: ErrorDetails) -> FieldFault:
     value = "" if details["type"] == "missing" else f", not {details['input']!r:.80}"
+    message = details["msg"].removeprefix("Value error, ").partition(" or instance of ")[0]
     field = ".".join(str(part) for part in details["loc"])
-    return FieldFault(field=field, message=f"{details['msg'].removeprefix('Value error, '):.300}{value}")
+    return FieldFault(field=field, message=f"{message:.300}{value}")
 
 
 def _refused(error: HTTPException) -> Response:

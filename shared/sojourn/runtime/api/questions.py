@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from functools import cache
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, JsonValue, RootModel, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    JsonValue,
+    RootModel,
+    field_validator,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -24,21 +35,43 @@ Reason = Annotated[str, Field(max_length=MAX_REASON_CHARACTERS)]
 
 
 class Wire(BaseModel):
-    """A closed document."""
+    """A closed document. Its schema, which flask-openapi3 asks for by every route and at every request, is made once."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    @classmethod
+    def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:
+        return _schema_of(cls, *args, **options)
 
-class OptionalBody(Wire):
+
+class Body(Wire):
+    """JSON has types of its own: 0 is not false."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class OptionalBody(Body):
     """A body that may be left out."""
 
     model_config = ConfigDict(openapi_extra={"required": False})  # type: ignore[typeddict-unknown-key]  # flask-openapi3's
 
+    @model_validator(mode="before")
+    @classmethod
+    def _left_out(cls, body: object) -> object:
+        return {} if body is None else body
 
-class IfMatch(BaseModel):
-    """The one header that is read here."""
+
+class IfMatch(Wire):
+    """The one header that is read here; there are always others."""
+
+    model_config = ConfigDict(extra="ignore")
 
     if_match: str | None = Field(None, alias="If-Match", description='the ETag that was read, such as "3"; another is 412')
+
+
+@cache
+def _schema_of(model: type[Wire], *args: Any, **options: Any) -> dict[str, Any]:
+    return super(Wire, model).model_json_schema(*args, **options)
 
 
 class JourneyPath(Wire):
@@ -116,7 +149,7 @@ class DefinitionBody(RootModel[dict[str, JsonValue]]):
         return handler(_DefinitionShape.__pydantic_core_schema__)
 
 
-class MigrationBody(Wire):
+class MigrationBody(Body):
     mode: Literal["pin", "migrate", "cancel"] = "pin"
     nodes: dict[NodeId, NodeId] = {}
     gone: Literal["refuse", "cancel"] = "refuse"
@@ -139,7 +172,7 @@ class ReasonBody(OptionalBody):
     reason: Reason = ""
 
 
-class EnrollBody(Wire):
+class EnrollBody(Body):
     """The same `event_id` enters once; without one every request is another event."""
 
     member_id: Identifier

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel
+from pydantic import ConfigDict, Field, JsonValue, RootModel
 
 from sojourn.application.report import JourneyReport
 from sojourn.domain.definition import NodePath
@@ -14,16 +14,17 @@ from sojourn.domain.journey import JourneyStatus
 from sojourn.domain.journey_settings import Settings
 from sojourn.domain.node import KeyedNode
 from sojourn.domain.progress import Status
+from sojourn.runtime.api.questions import Wire
 
 ETAG: dict[str, Any] = {
     "headers": {"ETag": {"description": "the revision, for If-Match", "schema": {"type": "string"}, "required": True}}
 }
 
 
-class View(BaseModel):
-    """A closed document."""
+class View(Wire):
+    """A closed document that may be read off a record."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
+    model_config = ConfigDict(from_attributes=True)
 
 
 class SettlingView(View):
