@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 
 from bench import cold_start, engine, in_process
 
-SAMPLES = 5
+SAMPLES = 15
 REFERENCE_LOOPS = 200_000
 
 

@@ -1,6 +1,6 @@
 """One firing over a large audience on the emulators: `python -m bench.enroll`. Nobody twice, nobody missed, and how fast.
 
-Every message is delivered twice, and the function is killed again and again on the way. Only `enroll` runs: hops are measured
+Every message is delivered twice, and the function is killed on the way. Only `enroll` runs: hops are measured
 elsewhere, and would share this machine's cores.
 """
 
@@ -12,7 +12,6 @@ import signal
 import sys
 import tempfile
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,25 +84,24 @@ def _member(number: int, now: datetime) -> Member:
     return Member(BOT, f"m{number}", {"number": number}, None, None, {}, 1, f"t{number}", now)
 
 
-def fire(cloud: LocalCloud, shop: Workshop, *, kill_every_seconds: float) -> tuple[float, int]:
-    """Run the job, kill the function every so often, wait for the end: (seconds, kills)."""
-    begin = last_kill = time.perf_counter()
+def fire(cloud: LocalCloud, shop: Workshop, *, members: int, kills: int) -> float:
+    """Run the job, kill the function at even distances on the way, wait for the end: the seconds it took."""
+    begin = time.perf_counter()
     with connect(cloud.addresses.scheduler_emulator_host or "") as client:
         parent = f"projects/{cloud.settings.project}/locations/{LOCATION}"
         client.run_job(name=f"{parent}/jobs/{job_name(JOURNEY, NODE)}")
-    kills = 0
-    while (now := time.perf_counter()) - begin < TIMEOUT_SECONDS:
+    kill_at = [members * turn // (kills + 1) for turn in range(1, kills + 1)]
+    while time.perf_counter() - begin < TIMEOUT_SECONDS:
         time.sleep(POLL_SECONDS)
         enrollment = _enrollment(shop)
         if enrollment is None:
             continue
-        sys.stderr.write(f"\r{enrollment.members:,} members")
+        sys.stderr.write(f"\r{time.perf_counter() - begin:5,.0f} s: {enrollment.members:,} members")
         if enrollment.done:
-            return time.perf_counter() - begin, kills
-        if kill_every_seconds and now - last_kill > kill_every_seconds:
-            with suppress(ProcessLookupError):  # still down from the last time
-                os.kill(cloud.addresses.functions["enroll"].pid, signal.SIGKILL)
-            last_kill, kills = now, kills + 1
+            return time.perf_counter() - begin
+        if kill_at and enrollment.members >= kill_at[0]:
+            kill_at.pop(0)
+            os.kill(cloud.addresses.functions["enroll"].pid, signal.SIGKILL)
         if enrollment.look_at <= datetime.now(UTC):
             cloud.tick()
     raise TimeoutError(f"not through after {TIMEOUT_SECONDS:,.0f} s")
@@ -117,7 +115,7 @@ def _enrollment(shop: Workshop) -> Enrollment | None:
         return None
 
 
-def measure(members: int, *, kill_every_seconds: float) -> Result:
+def measure(members: int, *, kills: int) -> Result:
     """A cloud of its own, filled, fired and counted."""
     os.environ.setdefault("_JAVA_OPTIONS", JAVA_OPTIONS)
     table = load_functions_table()
@@ -129,7 +127,7 @@ def measure(members: int, *, kill_every_seconds: float) -> Result:
             shop = compose(read_settings(cloud.environment))
             write_members(shop, members)
             publish_journey(shop, journey())
-            seconds, kills = fire(cloud, shop, kill_every_seconds=kill_every_seconds)
+            seconds = fire(cloud, shop, members=members, kills=kills)
             entries = shop.store.tally_many([Question(Progress, {"journey_id": JOURNEY})])[0].count
             return Result(members, entries, _members_inside(shop, members), seconds, kills)
 
@@ -152,9 +150,9 @@ def main() -> None:
     """Exit code 1 where somebody was missed or entered twice."""
     parser = argparse.ArgumentParser(description="Enroll a large audience by one firing, on the emulators.")
     parser.add_argument("--members", type=int, default=100_000, help="default: %(default)s")
-    parser.add_argument("--kill-every", type=float, default=20.0, metavar="SECONDS", help="0: never; default: %(default)s")
+    parser.add_argument("--kills", type=int, default=3, help="times the function is killed on the way; default: %(default)s")
     asked = parser.parse_args()
-    result = measure(asked.members, kill_every_seconds=asked.kill_every)
+    result = measure(asked.members, kills=asked.kills)
     sys.stdout.write(
         f"\n{result.members:,} members, {result.entries:,} entries of {result.different_members:,} members in "
         f"{result.seconds:,.1f} s: {result.entries / result.seconds:,.0f} /s; killed {result.kills} times\n"

@@ -12,7 +12,7 @@ from google.auth.exceptions import GoogleAuthError
 from rich.console import Console
 
 from emulator.errors import LocalCloudError
-from sojourn.cli import demo, effects, journeys, local, logs, members, progress, rejected, report
+from sojourn.cli import demo, effects, journeys, lifecycle, local, logs, members, progress, rejected, report
 from sojourn.domain.errors import InputError, SojournError
 
 REFUSED, BAD_INPUT = 1, 2
@@ -32,6 +32,7 @@ app.command("status")(local.status)
 app.add_typer(logs.app, name="logs")
 app.add_typer(journeys.app, name="journeys")
 journeys.app.command("report")(report.report)
+journeys.app.add_typer(lifecycle.app)
 app.add_typer(members.app, name="members")
 app.add_typer(progress.app, name="progress")
 app.add_typer(effects.app, name="effects")

@@ -73,6 +73,7 @@ def make_app(access: Callable[[], Access]) -> Flask:
         validation_error_model=Problem,
         validation_error_callback=invalid,
         doc_ui=False,
+        static_folder=None,
     )
     app.request_class, app.json = _Request, _StrictJson(app)
     app.url_map.merge_slashes = False
