@@ -15,6 +15,7 @@ from sojourn.application.schedule_jobs import reconcile_jobs
 from sojourn.cli.local import Json
 from sojourn.cli.stores import cloud_name, print_json, workshop
 from sojourn.domain.errors import DefinitionInvalid, Fault
+from sojourn.domain.schema import file_schema
 from sojourn.runtime.definition_file import load_definition
 
 app = typer.Typer(no_args_is_help=True, help="Journey definitions.", rich_markup_mode=None)
@@ -62,6 +63,11 @@ def reconcile(as_json: Json = False) -> None:
     else:
         lines = [f"{repair.change} {repair.name} ({repair.description})\n" for repair in repairs]
         sys.stdout.write("".join(lines) or "every job is as it should be\n")
+
+
+def schema() -> None:
+    """Print the JSON Schema of a definition file, for editors."""
+    print_json(file_schema())
 
 
 def _check(files: Sequence[Path]) -> dict[Path, tuple[Fault, ...]]:
