@@ -5,10 +5,16 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
 
 from emulator.errors import EmulatorsMissing
 from emulator.google import find_emulators
 from sojourn.runtime.settings import VARIABLES
+
+# Machines are shared and noisy: no deadlines. In CI the same examples every time; at home new ones.
+settings.register_profile("home", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") == "true" else "home")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

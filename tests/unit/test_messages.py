@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -74,5 +75,5 @@ def test_what_is_no_message_is_refused_by_the_field_in_few_words(kind: type[Mess
 
 @given(st.sampled_from([RunMessage, EffectMessage, SweepMessage, EnrollMessage]), st.binary())
 def test_no_bytes_raise_anything_but_a_refusal(kind: type[Message], data: bytes) -> None:
-    with pytest.raises(MessageInvalid):
-        read_message(kind, data)
+    with suppress(MessageInvalid):  # `{}` is a tick
+        assert isinstance(read_message(kind, data), kind)

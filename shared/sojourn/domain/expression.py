@@ -105,11 +105,21 @@ def references(source: str) -> tuple[str, ...]:
 
 def decided_by(sources: Collection[str], variables: Scope) -> str:
     """The values that conditions were decided by, `event.data.total = 120`, for a trail; what is missing is left out."""
+    found = [(one.source, one.evaluate(variables)) for one in _deciding(tuple(sources))]
+    return ", ".join(f"{name} = {_brief(value.value)}" for name, value in found if value.reason is None)
+
+
+@lru_cache(maxsize=4_096)
+def _deciding(sources: tuple[str, ...]) -> tuple[Expression, ...]:
+    """What the conditions look up, each once, compiled; the first few."""
     names = dict.fromkeys(name for source in sources for name in references(source))
-    found = [(name, compile_expression(name).evaluate(variables)) for name in list(names)[:_MAX_VALUES]]
-    return ", ".join(
-        f"{name} = {json.dumps(as_json(e.value), ensure_ascii=False):.60}" for name, e in found if e.reason is None
-    )
+    return tuple(compile_expression(name) for name in list(names)[:_MAX_VALUES])
+
+
+def _brief(value: object) -> str:
+    if isinstance(value, bool | int):
+        return str(value).lower()
+    return f"{json.dumps(as_json(value), ensure_ascii=False):.60}"
 
 
 @lru_cache(maxsize=4_096)

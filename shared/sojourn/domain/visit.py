@@ -60,16 +60,16 @@ def _run(walk: Walk, node: Node) -> None:
         return
     walk.visits[node.id] = walk.visits.get(node.id, 0) + 1
     match node:
-        case EventTrigger() | ScheduleTrigger() | ApiTrigger():
-            walk.leave("entered")
-        case Wait():
-            _wait(walk, node)
-        case WaitForEvent():
-            walk.wait_until(walk.now + node.settings.timeout, "waiting", "for " + ", ".join(listened_by(node)))
         case Branch():
             _branch(walk, node)
         case Split():
             _split(walk, node)
+        case Wait():
+            _wait(walk, node)
+        case WaitForEvent():
+            walk.wait_until(walk.now + node.settings.timeout, "waiting", "for " + ", ".join(listened_by(node)))
+        case EventTrigger() | ScheduleTrigger() | ApiTrigger():
+            walk.leave("entered")
         case SendMessageNode() | WebhookNode() | UpdateMemberNode() | EmitEventNode() | EnrollJourneyNode():
             _act(walk, node)
         case Exit():
