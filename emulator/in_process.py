@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeAlias
 
-from flask import Flask, Request
+from flask import Request
 from werkzeug.test import EnvironBuilder
 
 from emulator.errors import FunctionFailed, NotQuiet
@@ -119,9 +119,6 @@ def load_main(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-_app = Flask("in-process")
 
 
 def call(function: Function, body: bytes, *, method: str = "POST") -> tuple[str, int]:

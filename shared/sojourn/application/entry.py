@@ -28,6 +28,8 @@ from sojourn.domain.member import Member
 from sojourn.domain.node import Trigger, entry_filter
 from sojourn.domain.progress import Progress, Status, due_for_sweep
 
+ENROLLED_EVENT = "journey.enrolled"
+"""The event by which members enter when a journey or somebody from outside asks for it."""
 ONCE = "1"
 """The entry key of a journey that a member enters once: the progress id itself is the count."""
 

@@ -156,7 +156,7 @@ def end_due(shop: Workshop, now: datetime) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How many members stand at a node of a version, and what a publication would do to them. `node_id` None: gone."""
+    """How many members stand at a node of a version, and what a publication would do to them."""
 
     version: int
     node_id: str

@@ -8,7 +8,7 @@ from typing import Generic
 
 from pydantic import JsonValue
 
-from sojourn.application.entry import Candidate, enter_many
+from sojourn.application.entry import ENROLLED_EVENT, Candidate, enter_many
 from sojourn.application.lifecycle import get_journey
 from sojourn.application.messages import RUNS_TOPIC, RunMessage
 from sojourn.application.outcome import Outcome
@@ -24,8 +24,6 @@ from sojourn.domain.node import ApiTrigger
 from sojourn.domain.progress import MAX_TRAIL_STEPS, Progress, Status, Step
 from sojourn.domain.stimulus import Cancel
 
-ENROLLED_EVENT = "journey.enrolled"
-"""The name of the event by which members enter when somebody asks for it."""
 BY_OPERATOR = "by an operator"
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from sojourn.application.entry import Candidate, enter_many
+from sojourn.application.entry import ENROLLED_EVENT, Candidate, enter_many
 from sojourn.application.messages import EFFECTS_TOPIC, EVENTS_TOPIC, RUNS_TOPIC, EffectMessage, RunMessage
 from sojourn.application.outcome import UNAVAILABLE, Outcome
 from sojourn.application.ports import CommitResult, Create, Outgoing, Stored, Update
@@ -223,7 +223,7 @@ def _enroll(shop: Workshop, effect: Effect, *, journey_id: str, data: JsonObject
     trigger = next((node for node in active.definition.nodes if isinstance(node, ApiTrigger)), None) if active else None
     if progress is None or active is None or trigger is None:
         return Delivery("permanent", f"no ongoing journey {journey_id!r} of bot {effect.bot_id!r} with an api trigger")
-    event = emitted_by(progress.value.trigger, identifier=effect.id, name="journey.enrolled", data=data, now=effect.created_at)
+    event = emitted_by(progress.value.trigger, identifier=effect.id, name=ENROLLED_EVENT, data=data, now=effect.created_at)
     if event.depth > MAX_EMIT_DEPTH:
         return Delivery("permanent", f"journeys enrolled {MAX_EMIT_DEPTH} times in a row: a loop")
     entry = enter_many(shop, [Candidate(active.head, active.definition, trigger, event)])[0]

@@ -43,10 +43,8 @@ def _take_from(shop: Workshop, effect: Effect, share: int, *, limit: int) -> Eff
         if stored is None or stored.value.token != effect.token:
             raise LookupError("the effect is somebody else's now")
         taken = shop.stamp_effect(replace(effect, quota_share=share), rev=effect.rev + 1)
-        if (
-            shop.commit_many([(Update(taken, stored.version), _counted(shop, effect.journey_id, share, found, 1))])[0]
-            is APPLIED
-        ):
+        commit = (Update(taken, stored.version), _counted(shop, effect.journey_id, share, found, 1))
+        if shop.commit_many([commit])[0] is CommitResult.APPLIED:
             return taken
     raise LookupError("the quota is being taken by many others")
 
@@ -59,7 +57,7 @@ def give_back(shop: Workshop, effect: Effect) -> None:
         found = _read(shop, effect.journey_id, effect.quota_share)
         if found is None:
             return
-        if shop.commit_many([(_counted(shop, effect.journey_id, effect.quota_share, found, -1),)])[0] is APPLIED:
+        if shop.commit_many([(_counted(shop, effect.journey_id, effect.quota_share, found, -1),)])[0] is CommitResult.APPLIED:
             return
 
 
@@ -73,6 +71,3 @@ def _counted(shop: Workshop, journey_id: str, share: int, found: Stored[QuotaSha
         return Create(QuotaShare(quota_share_id(journey_id, share), journey_id, share, change, token=token))
     after = replace(found.value, used=found.value.used + change, rev=found.value.rev + 1, token=token)
     return Update(after, found.version)
-
-
-APPLIED = CommitResult.APPLIED
