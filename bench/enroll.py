@@ -20,7 +20,7 @@ from emulator.functions_table import FunctionsTable, load_functions_table
 from emulator.local_cloud import LOCATION, LocalCloud, LocalCloudSettings
 from emulator.scheduler import connect
 from sojourn.application.lifecycle import publish_journey
-from sojourn.application.ports import CommitResult, Create, Question
+from sojourn.application.records import CommitResult, Create, Question
 from sojourn.application.schedule_jobs import job_name
 from sojourn.application.workshop import Workshop
 from sojourn.domain.definition import Definition

@@ -27,7 +27,7 @@ from emulator.pubsub import Message
 from emulator.scenarios.shop import LogLine, Scenario
 from emulator.snapshot import Snapshot
 from sojourn.application.lifecycle import publish_journey
-from sojourn.application.ports import Create
+from sojourn.application.records import Create
 from sojourn.application.workshop import Limits, Workshop
 from sojourn.domain.effect import Effect
 from sojourn.domain.journey import RejectedEvent

@@ -12,7 +12,7 @@ from sojourn.application.lifecycle import publish_journey
 from sojourn.application.messages import EFFECTS_TOPIC, RUNS_TOPIC, SWEEPS_TOPIC, EffectMessage, RunMessage, SweepMessage
 from sojourn.application.outcome import Outcome
 from sojourn.application.perform_effects import perform_effects
-from sojourn.application.ports import R
+from sojourn.application.records import R
 from sojourn.application.run_journeys import run_journeys
 from sojourn.application.sweep import sweep
 from sojourn.domain.definition import Definition

@@ -15,7 +15,8 @@ from sojourn.application.enroll import AUDIENCE_PAGE, enroll
 from sojourn.application.lifecycle import end, pause, publish_journey, resume
 from sojourn.application.messages import ENROLLMENTS_TOPIC, RUNS_TOPIC, Delivered, EnrollMessage
 from sojourn.application.outcome import Outcome
-from sojourn.application.ports import Create, Outgoing, Store
+from sojourn.application.ports import Outgoing, Store
+from sojourn.application.records import Create
 from sojourn.application.workshop import Workshop
 from sojourn.domain.definition import Definition
 from sojourn.domain.enrollment import PAGE_PATIENCE, PAUSE_PATIENCE, Enrollment

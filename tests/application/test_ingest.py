@@ -9,7 +9,8 @@ import pytest
 
 from sojourn.application.lifecycle import end, pause
 from sojourn.application.messages import RUNS_TOPIC
-from sojourn.application.ports import Commit, CommitResult, Outgoing
+from sojourn.application.ports import Outgoing
+from sojourn.application.records import Commit, CommitResult
 from sojourn.domain.definition import Definition
 from sojourn.domain.journey import Entries, MemberEvent, RejectedEvent
 from sojourn.domain.node import EventTrigger

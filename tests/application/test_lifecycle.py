@@ -19,7 +19,7 @@ from sojourn.application.lifecycle import (
     resume,
 )
 from sojourn.application.messages import SWEEPS_TOPIC, RunMessage, SweepMessage
-from sojourn.application.ports import MAX_PAGE
+from sojourn.application.records import MAX_PAGE
 from sojourn.application.settling import RESUME_PER_MINUTE
 from sojourn.application.sweep import sweep
 from sojourn.application.workshop import Workshop

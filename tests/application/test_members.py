@@ -18,7 +18,7 @@ from sojourn.application.members import (
     parse_member,
     put_member,
 )
-from sojourn.application.ports import CommitResult
+from sojourn.application.records import CommitResult
 from sojourn.domain.errors import Changed, InputError, NotFound
 from sojourn.domain.member import Member
 from sojourn.runtime.member_file import read_members

@@ -8,7 +8,7 @@ import pytest
 from pytest_mock import MockerFixture
 
 from sojourn.application.operations import advance_member, cancel_member, enroll_member, list_page, passages
-from sojourn.application.ports import Commit, CommitResult
+from sojourn.application.records import Commit, CommitResult
 from sojourn.domain.errors import NotAllowed
 from sojourn.domain.progress import Progress, Status
 from tests.application.conftest import Cloud

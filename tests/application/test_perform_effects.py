@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from sojourn.application.lifecycle import pause, resume
 from sojourn.application.messages import EFFECTS_TOPIC, EVENTS_TOPIC, EffectMessage
-from sojourn.application.ports import Commit, CommitResult, Create
+from sojourn.application.records import Commit, CommitResult, Create
 from sojourn.domain.definition import Definition
 from sojourn.domain.effect import LEASE_SECONDS, Delivery, Effect, EffectStatus, RetryPolicy
 from sojourn.domain.event import read_log_entry

@@ -10,7 +10,7 @@ import pytest
 
 from sojourn.application.members import parse_member, put_member
 from sojourn.application.messages import EFFECTS_TOPIC
-from sojourn.application.ports import Update
+from sojourn.application.records import Update
 from sojourn.application.repair import abandon_effect, replay_rejected, retry_effect, retry_progress
 from sojourn.domain.effect import Effect, EffectStatus
 from sojourn.domain.errors import NotAllowed, NotFound

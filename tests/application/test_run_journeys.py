@@ -8,7 +8,8 @@ import pytest
 
 from sojourn.application.lifecycle import end, pause, resume
 from sojourn.application.messages import EFFECTS_TOPIC, RUNS_TOPIC, RunMessage
-from sojourn.application.ports import Commit, CommitResult, Create, Outgoing
+from sojourn.application.ports import Outgoing
+from sojourn.application.records import Commit, CommitResult, Create
 from sojourn.application.workshop import Limits
 from sojourn.domain.effect import Effect
 from sojourn.domain.journey import MemberEvent

@@ -14,7 +14,8 @@ from typer.testing import CliRunner, Result
 from sojourn.adapters.memory import MemoryJobs
 from sojourn.application.lifecycle import edit_journey, end, get_journey, pause, publish, resume
 from sojourn.application.messages import ENROLLMENTS_TOPIC
-from sojourn.application.ports import Job, Outgoing, Update
+from sojourn.application.ports import Job, Outgoing
+from sojourn.application.records import Update
 from sojourn.application.schedule_jobs import GRACE, job_name, reconcile_jobs, sync_jobs
 from sojourn.application.workshop import Workshop
 from sojourn.cli.journeys import app

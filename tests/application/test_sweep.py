@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from sojourn.application.messages import RUNS_TOPIC, SWEEPS_TOPIC, SweepMessage
-from sojourn.application.ports import MAX_PAGE, Create
+from sojourn.application.records import MAX_PAGE, Create
 from sojourn.application.sweep import STUCK_AFTER, sweep
 from sojourn.application.workshop import Limits
 from sojourn.domain.journey import Journey, JourneyStatus

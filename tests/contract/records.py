@@ -9,7 +9,8 @@ from typing import TypeVar, get_args
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from sojourn.application.ports import CommitResult, Create, Record, S, Store
+from sojourn.application.ports import Store
+from sojourn.application.records import CommitResult, Create, Record, S
 from sojourn.domain.audit import AuditEntry
 from sojourn.domain.effect import Effect, EffectStatus, Payload, SendMessage
 from sojourn.domain.enrollment import Enrollment

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sojourn.adapters.firestore_codec import MAX_ID_BYTES, decode, encode, identifier_of, path_of
-from sojourn.application.ports import Record
+from sojourn.application.records import Record
 from sojourn.domain.effect import Effect, UpdateMember
 from sojourn.domain.event import Event
 from sojourn.domain.journey import Journey, JourneyVersion

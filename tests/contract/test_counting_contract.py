@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sojourn.application.ports import Question, Store, Tally, Where
+from sojourn.application.ports import Store
+from sojourn.application.records import Question, Tally, Where
 from sojourn.domain.effect import Effect, EffectStatus
 from sojourn.domain.history import Refusal
 from sojourn.domain.ids import member_key

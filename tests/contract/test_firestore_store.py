@@ -26,7 +26,8 @@ from pytest_mock import MockerFixture
 from sojourn.adapters import firestore_queries as queries
 from sojourn.adapters.firestore_codec import COLLECTIONS
 from sojourn.adapters.firestore_store import MAX_REQUEST_BYTES, FirestoreStore
-from sojourn.application.ports import CommitResult, Create, Question, Store, Where
+from sojourn.application.ports import Store
+from sojourn.application.records import CommitResult, Create, Question, Where
 from sojourn.domain.audit import AuditEntry
 from sojourn.domain.effect import Effect
 from sojourn.domain.enrollment import Enrollment

@@ -12,7 +12,8 @@ from emulator.demo import InProcessDemo, play
 from emulator.scenarios.shop import shop
 from sojourn.application.catalog import Catalog
 from sojourn.application.history import list_passages, timeline
-from sojourn.application.ports import Record, Store
+from sojourn.application.ports import Store
+from sojourn.application.records import Record
 from sojourn.application.report import journey_report, product_metrics
 from sojourn.application.workshop import Workshop
 from sojourn.domain.journey import JourneyStatus

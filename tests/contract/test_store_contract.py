@@ -8,7 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from sojourn.application.ports import MAX_PAGE, CommitResult, Create, S, Store, Update
+from sojourn.application.ports import Store
+from sojourn.application.records import MAX_PAGE, CommitResult, Create, S, Update
 from sojourn.domain.effect import Effect
 from sojourn.domain.ids import member_key
 from sojourn.domain.journey import Journey, JourneyStatus, JourneyVersion, MemberEvent, RejectedEvent, Settling

@@ -14,7 +14,7 @@ from sojourn.application.ingest import ingest
 from sojourn.application.lifecycle import pause, publish_journey
 from sojourn.application.messages import EFFECTS_TOPIC, RUNS_TOPIC, EffectMessage, RunMessage
 from sojourn.application.perform_effects import perform_effects
-from sojourn.application.ports import Update
+from sojourn.application.records import Update
 from sojourn.application.run_journeys import run_journeys
 from sojourn.cli.main import main
 from sojourn.domain.definition import Definition

@@ -13,7 +13,7 @@ from google.cloud.scheduler_v1.types import Job
 from emulator.local_cloud import LOCATION, TICK_JOB, LocalCloud, LocalCloudSettings
 from emulator.scheduler import connect
 from sojourn.application.lifecycle import end, pause, publish_journey, resume
-from sojourn.application.ports import CommitResult, Create
+from sojourn.application.records import CommitResult, Create
 from sojourn.application.schedule_jobs import job_name
 from sojourn.application.workshop import Workshop
 from sojourn.domain.progress import Progress, Status

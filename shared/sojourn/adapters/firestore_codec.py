@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Any, TypeAlias, cast
 
 from sojourn.adapters.firestore_values import JSON, Fields, Form, Shape, Special, Value, form_of, one_of
-from sojourn.application.ports import R, Record
+from sojourn.application.records import R, Record
 from sojourn.domain.audit import AuditEntry
 from sojourn.domain.effect import CallWebhook, Effect, EmitEvent, EnrollJourney, SendMessage, UpdateMember
 from sojourn.domain.enrollment import Enrollment

@@ -13,7 +13,7 @@ from google.cloud.firestore_v1.types import StructuredAggregationQuery, Structur
 
 from sojourn.adapters.firestore_codec import COLLECTIONS
 from sojourn.adapters.firestore_values import Value, form_of
-from sojourn.application.ports import MAX_PAGE, Question, Where
+from sojourn.application.records import MAX_PAGE, Question, Where
 from sojourn.domain.effect import Effect
 from sojourn.domain.journey import Journey, JourneyStatus, JourneyVersion, MemberEvent, RejectedEvent
 from sojourn.domain.progress import Progress, Status

@@ -35,7 +35,7 @@ from google.rpc import code_pb2
 
 from sojourn.adapters import firestore_queries as queries
 from sojourn.adapters.firestore_codec import Document, decode, encode, identifier_of, path_of
-from sojourn.application.ports import (
+from sojourn.application.records import (
     MAX_PAGE,
     Commit,
     CommitResult,

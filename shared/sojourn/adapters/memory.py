@@ -15,14 +15,13 @@ from typing import Any, cast
 
 from pydantic import JsonValue
 
-from sojourn.application.ports import (
+from sojourn.application.ports import Job, Outgoing
+from sojourn.application.records import (
     MAX_PAGE,
     Commit,
     CommitResult,
     Create,
     Delete,
-    Job,
-    Outgoing,
     Question,
     R,
     Record,

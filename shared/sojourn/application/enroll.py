@@ -21,7 +21,8 @@ from datetime import datetime
 from sojourn.application.entry import Candidate, enter_many, gate
 from sojourn.application.messages import ENROLLMENTS_TOPIC, Delivered, EnrollMessage
 from sojourn.application.outcome import UNAVAILABLE, Outcome
-from sojourn.application.ports import CommitResult, Outgoing, Stored, Update
+from sojourn.application.ports import Outgoing
+from sojourn.application.records import CommitResult, Stored, Update
 from sojourn.application.schedule_jobs import job_name
 from sojourn.application.workshop import Workshop
 from sojourn.domain.definition import Definition

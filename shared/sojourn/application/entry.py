@@ -16,7 +16,8 @@ from datetime import datetime
 
 from sojourn.application.messages import RUNS_TOPIC, RunMessage
 from sojourn.application.outcome import UNAVAILABLE, Outcome
-from sojourn.application.ports import Commit, CommitResult, Create, Outgoing, Stored, Update
+from sojourn.application.ports import Outgoing
+from sojourn.application.records import Commit, CommitResult, Create, Stored, Update
 from sojourn.application.workshop import MAX_ROUNDS, Workshop
 from sojourn.domain.definition import Definition
 from sojourn.domain.event import Event

@@ -13,7 +13,7 @@ from typing import Literal, assert_never
 
 from pydantic import JsonValue
 
-from sojourn.application.ports import MAX_PAGE, Where
+from sojourn.application.records import MAX_PAGE, Where
 from sojourn.application.workshop import Workshop
 from sojourn.domain.effect import CallWebhook, Effect, EffectStatus, EmitEvent, EnrollJourney, SendMessage, UpdateMember
 from sojourn.domain.errors import NotFound

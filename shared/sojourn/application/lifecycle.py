@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sojourn.application.ports import MAX_PAGE, CommitResult, Create, Delete, Stored, Update, Write
+from sojourn.application.records import MAX_PAGE, CommitResult, Create, Delete, Stored, Update, Write
 from sojourn.application.schedule_jobs import sync_jobs
 from sojourn.application.settling import settle_message
 from sojourn.application.workshop import MAX_ROUNDS, Workshop

@@ -15,7 +15,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
-from sojourn.application.ports import CommitResult, Create, Stored, Update, Write
+from sojourn.application.records import CommitResult, Create, Stored, Update, Write
 from sojourn.application.workshop import MAX_ROUNDS, Workshop
 from sojourn.domain.errors import Changed, InputError, NotFound, Unavailable
 from sojourn.domain.event import MAX_DATA_DEPTH, Identifier, depth_of

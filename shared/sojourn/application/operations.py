@@ -12,7 +12,7 @@ from sojourn.application.entry import ENROLLED_EVENT, Candidate, enter_many
 from sojourn.application.lifecycle import get_journey
 from sojourn.application.messages import RUNS_TOPIC, RunMessage
 from sojourn.application.outcome import Outcome
-from sojourn.application.ports import CommitResult, Question, R, Update, Where
+from sojourn.application.records import CommitResult, Question, R, Update, Where
 from sojourn.application.refusals import record_refusals
 from sojourn.application.workshop import MAX_ROUNDS, Workshop
 from sojourn.domain.engine import advance

@@ -20,8 +20,9 @@ from typing import assert_never
 from sojourn.application.entry import ENROLLED_EVENT, Candidate, enter_many
 from sojourn.application.messages import EFFECTS_TOPIC, EVENTS_TOPIC, RUNS_TOPIC, EffectMessage, RunMessage
 from sojourn.application.outcome import UNAVAILABLE, Outcome
-from sojourn.application.ports import CommitResult, Create, Outgoing, Stored, Update
+from sojourn.application.ports import Outgoing
 from sojourn.application.quota import give_back, take_quota
+from sojourn.application.records import CommitResult, Create, Stored, Update
 from sojourn.application.workshop import MAX_ROUNDS, Workshop
 from sojourn.domain.effect import (
     LEASE_SECONDS,

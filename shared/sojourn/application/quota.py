@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sojourn.application.ports import CommitResult, Create, Stored, Update
+from sojourn.application.records import CommitResult, Create, Stored, Update
 from sojourn.application.workshop import MAX_ROUNDS, Workshop
 from sojourn.domain.effect import Effect, SendMessage
 from sojourn.domain.ids import shard_of

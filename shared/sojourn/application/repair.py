@@ -8,7 +8,7 @@ from dataclasses import replace
 from sojourn.application.ingest import ingest
 from sojourn.application.messages import EFFECTS_TOPIC, RUNS_TOPIC, EffectMessage, RunMessage
 from sojourn.application.outcome import Outcome
-from sojourn.application.ports import CommitResult, R, Stored, Update
+from sojourn.application.records import CommitResult, R, Stored, Update
 from sojourn.application.workshop import MAX_ROUNDS, Workshop
 from sojourn.domain.effect import Effect, EffectStatus, first_sweep
 from sojourn.domain.errors import NotAllowed, NotFound, Unavailable

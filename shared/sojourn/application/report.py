@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from sojourn.application.ports import Question, Tally, Where
+from sojourn.application.records import Question, Tally, Where
 from sojourn.application.workshop import Workshop
 from sojourn.domain.definition import Definition
 from sojourn.domain.effect import Effect, EffectStatus

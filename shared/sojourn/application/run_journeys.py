@@ -20,7 +20,8 @@ from datetime import datetime
 
 from sojourn.application.messages import EFFECTS_TOPIC, RUNS_TOPIC, EffectMessage, RunMessage
 from sojourn.application.outcome import UNAVAILABLE, Outcome
-from sojourn.application.ports import Commit, CommitResult, Create, Outgoing, Stored, Update
+from sojourn.application.ports import Outgoing
+from sojourn.application.records import Commit, CommitResult, Create, Stored, Update
 from sojourn.application.workshop import MAX_ROUNDS, Workshop
 from sojourn.domain.definition import Definition
 from sojourn.domain.effect import Effect

@@ -16,7 +16,8 @@ from datetime import datetime, timedelta
 
 from sojourn.application.messages import EFFECTS_TOPIC, RUNS_TOPIC, SWEEPS_TOPIC, EffectMessage, RunMessage, SweepMessage
 from sojourn.application.outcome import UNAVAILABLE, Outcome
-from sojourn.application.ports import MAX_PAGE, CommitResult, Outgoing, Stored, Update
+from sojourn.application.ports import Outgoing
+from sojourn.application.records import MAX_PAGE, CommitResult, Stored, Update
 from sojourn.application.workshop import Workshop
 from sojourn.domain.effect import Effect, first_sweep
 from sojourn.domain.engine import unparked

@@ -21,7 +21,8 @@ from sojourn.application.enroll import lost_pages
 from sojourn.application.lifecycle import end_due
 from sojourn.application.messages import EFFECTS_TOPIC, RUNS_TOPIC, SWEEPS_TOPIC, EffectMessage, RunMessage, SweepMessage
 from sojourn.application.outcome import UNAVAILABLE, Outcome
-from sojourn.application.ports import MAX_PAGE, CommitResult, Outgoing, S, Stored, Update
+from sojourn.application.ports import Outgoing
+from sojourn.application.records import MAX_PAGE, CommitResult, S, Stored, Update
 from sojourn.application.settling import settle, settle_message
 from sojourn.application.workshop import Workshop
 from sojourn.domain.effect import Effect

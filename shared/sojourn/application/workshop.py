@@ -7,20 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sojourn.application.catalog import Catalog
-from sojourn.application.ports import (
-    Channels,
-    Clock,
-    Commit,
-    CommitResult,
-    Create,
-    JobScheduler,
-    Outgoing,
-    Publisher,
-    R,
-    Record,
-    Store,
-    Tokens,
-)
+from sojourn.application.ports import Channels, Clock, JobScheduler, Outgoing, Publisher, Store, Tokens
+from sojourn.application.records import Commit, CommitResult, Create, R, Record
 from sojourn.domain.effect import Effect
 from sojourn.domain.engine import MAX_NODES_PER_HOP
 from sojourn.domain.ids import shard_of

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sojourn.application.ports import MAX_PAGE
+from sojourn.application.records import MAX_PAGE
 from sojourn.application.repair import replay_rejected
 from sojourn.cli.local import Json
 from sojourn.cli.stores import Limit, print_json, workshop

@@ -10,7 +10,7 @@ import typer
 from pydantic_core import to_json
 
 from emulator.errors import NotRunning
-from sojourn.application.ports import MAX_PAGE
+from sojourn.application.records import MAX_PAGE
 from sojourn.application.workshop import Workshop
 from sojourn.cli.local import running_cloud
 from sojourn.runtime.application import compose, installed
