@@ -1,7 +1,7 @@
 """The table of functions, `infra/functions.json`: what Terraform deploys and the local cloud starts, written once."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -10,6 +10,7 @@ FUNCTIONS_JSON = REPOSITORY / "infra" / "functions.json"
 
 BackoffSeconds = Annotated[int, Field(ge=0, le=600)]
 Positive = Annotated[int, Field(ge=1)]
+Need = Literal["dead_letters", "jobs", "secrets"]
 
 
 class TopicSpec(BaseModel):
@@ -22,14 +23,21 @@ class TopicSpec(BaseModel):
 
 
 class ServiceSpec(BaseModel):
-    """A function that is called over HTTPS; the limits are those of Cloud Run functions."""
+    """A function that is called over HTTPS; the limits are those of Cloud Run functions.
+
+    `publishes`: the topics that its account may publish to; `needs`: what else it may do beside reading and writing documents.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     entry_point: str
+    publishes: tuple[str, ...]
+    needs: tuple[Need, ...]
+    cpu: Positive
     memory_mib: Positive
     timeout_seconds: Annotated[int, Field(ge=1, le=3600)]
     concurrency: Annotated[int, Field(ge=1, le=1000)]
+    min_instances: Annotated[int, Field(ge=0)]
     max_instances: Positive
 
 
@@ -48,6 +56,7 @@ class FunctionsTable(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    runtime: str
     topics: dict[str, TopicSpec]
     functions: dict[str, FunctionSpec]
     services: dict[str, ServiceSpec] = {}
@@ -68,6 +77,12 @@ class FunctionsTable(BaseModel):
             f"functions.{name}.topic: there is no topic {function.topic!r}"
             for name, function in self.functions.items()
             if function.topic not in self.topics
+        ]
+        faults += [
+            f"{name}.publishes: there is no topic {topic!r}"
+            for name, function in self.everything.items()
+            for topic in function.publishes
+            if topic not in self.topics
         ]
         faults += [f"services.{name}: is a function as well" for name in self.services if name in self.functions]
         if sum(topic.dead_letter for topic in self.topics.values()) != 1:

@@ -109,3 +109,16 @@ def test_no_connection_is_made_before_there_is_something_to_ask() -> None:
     scheduler = CloudJobs("shop", "us-central1")  # with a client it would look for credentials of Google's
     scheduler.close()
     assert "_client" not in vars(scheduler)
+
+
+def test_environments_of_one_project_see_and_feed_only_their_own() -> None:
+    with SchedulerEmulator(lambda *_: None) as emulator:
+        one, other = (CloudJobs("shop", "us-central1", prefix=prefix, emulator_host=emulator.host) for prefix in ("a-", "b-"))
+        one.put(DAILY)
+        other.put(replace(DAILY, schedule="30 8 * * *"))
+        assert (one.jobs("ours"), other.jobs("ours")) == ([DAILY], [replace(DAILY, schedule="30 8 * * *")])
+        (job,) = (job for job in one._client.list_jobs(parent=one._parent) if "/a-" in job.name)
+        assert job.pubsub_target.topic_name == "projects/shop/topics/a-journey-enrollments"
+        one.delete(DAILY.name)
+        assert (one.jobs(""), len(other.jobs(""))) == ([], 1)
+        one.close(), other.close()

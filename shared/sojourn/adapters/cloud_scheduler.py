@@ -20,11 +20,13 @@ _Job: TypeAlias = Any
 
 
 class CloudJobs:
-    """The jobs of one location. With `emulator_host`, Google is not asked."""
+    """The jobs of one location whose names begin with `prefix`. With `emulator_host`, Google is not asked."""
 
-    def __init__(self, project: str, location: str, *, emulator_host: str | None = None) -> None:
-        self._project, self._emulator_host = project, emulator_host
+    def __init__(self, project: str, location: str, *, prefix: str = "", emulator_host: str | None = None) -> None:
+        self._emulator_host = emulator_host
         self._parent = f"projects/{project}/locations/{location}"
+        self._jobs = f"{self._parent}/jobs/{prefix}"
+        self._topics = f"projects/{project}/topics/{prefix}"
 
     @cached_property
     def _client(self) -> Any:
@@ -59,7 +61,7 @@ class CloudJobs:
         with _unavailable():
             found = list(self._client.list_jobs(parent=self._parent, timeout=REQUEST_TIMEOUT_SECONDS))
         ours = [job for job in found if job.name.startswith(self._name(prefix)) and "pubsub_target" in job]
-        return sorted((_read(job) for job in ours if job.state != job.State.UPDATE_FAILED), key=lambda job: job.name)
+        return sorted((self._read(job) for job in ours if job.state != job.State.UPDATE_FAILED), key=lambda job: job.name)
 
     def _update(self, job: Job) -> _Job | None:
         """None where there is none."""
@@ -84,24 +86,22 @@ class CloudJobs:
     def _written(self, job: Job) -> _Job:
         from google.cloud.scheduler_v1.types import Job as Written
 
-        topic = f"projects/{self._project}/topics/{job.message.topic}"
         return Written(
             name=self._name(job.name),
             description=job.description,
             schedule=job.schedule,
             time_zone=job.timezone,
-            pubsub_target={"topic_name": topic, "data": job.message.data},
+            pubsub_target={"topic_name": self._topics + job.message.topic, "data": job.message.data},
             retry_config={"retry_count": RETRIES},
         )
 
     def _name(self, name: str) -> str:
-        return f"{self._parent}/jobs/{name}"
+        return self._jobs + name
 
-
-def _read(job: _Job) -> Job:
-    message = Outgoing(job.pubsub_target.topic_name.rpartition("/")[2], job.pubsub_target.data)
-    name = job.name.rpartition("/")[2]
-    return Job(name, job.schedule, job.time_zone, message, job.description, job.state == job.State.PAUSED)
+    def _read(self, job: _Job) -> Job:
+        message = Outgoing(job.pubsub_target.topic_name.removeprefix(self._topics), job.pubsub_target.data)
+        name = job.name.removeprefix(self._jobs)
+        return Job(name, job.schedule, job.time_zone, message, job.description, job.state == job.State.PAUSED)
 
 
 def _emulator(host: str) -> Any:

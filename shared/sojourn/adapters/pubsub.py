@@ -32,11 +32,14 @@ _TRANSIENT = (Aborted, Cancelled, ResourceExhausted, RetryError, ServerError)
 
 
 class PubSubPublisher:
-    """Make it in the process that uses it: a gRPC channel survives no fork. With `emulator_host`, Google is not asked."""
+    """Make it in the process that uses it: a gRPC channel survives no fork. With `emulator_host`, Google is not asked.
 
-    def __init__(self, project: str, *, emulator_host: str | None = None) -> None:
+    `prefix` tells the topics of one environment from another's in the same project.
+    """
+
+    def __init__(self, project: str, *, prefix: str = "", emulator_host: str | None = None) -> None:
         self._client = PublisherClient(transport=_emulator(emulator_host)) if emulator_host else PublisherClient()
-        self._project = project
+        self._topics = f"projects/{project}/topics/{prefix}"
 
     def close(self) -> None:
         """End the connection."""
@@ -51,7 +54,7 @@ class PubSubPublisher:
         return results
 
     def _publish(self, topic: str, data: Sequence[bytes]) -> bool:
-        request = PublishRequest.pb()(topic=f"projects/{self._project}/topics/{topic}")
+        request = PublishRequest.pb()(topic=self._topics + topic)
         request.messages.extend(PubsubMessage.pb()(data=each) for each in data)
         try:
             self._client.publish(PublishRequest.wrap(request), retry=_RETRY, timeout=REQUEST_TIMEOUT_SECONDS)

@@ -86,7 +86,7 @@ def _cloud(settings: Settings) -> tuple[Store, Publisher]:
     from sojourn.adapters.pubsub import PubSubPublisher
 
     store = FirestoreStore(settings.project, settings.database, emulator_host=settings.firestore_emulator_host)
-    return store, PubSubPublisher(settings.project, emulator_host=settings.pubsub_emulator_host)
+    return store, PubSubPublisher(settings.project, prefix=settings.prefix, emulator_host=settings.pubsub_emulator_host)
 
 
 def _jobs(settings: Settings) -> JobScheduler:
@@ -96,7 +96,9 @@ def _jobs(settings: Settings) -> JobScheduler:
 
     if settings.firestore_emulator_host and not settings.scheduler_emulator_host:
         return MemoryJobs()
-    return CloudJobs(settings.project, settings.location, emulator_host=settings.scheduler_emulator_host)
+    return CloudJobs(
+        settings.project, settings.location, prefix=settings.prefix, emulator_host=settings.scheduler_emulator_host
+    )
 
 
 def _clock(settings: Settings) -> Clock:

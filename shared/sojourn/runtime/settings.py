@@ -23,6 +23,7 @@ class Settings(BaseModel):
     project: Annotated[str, Field(min_length=1)] = "sojourn-local"
     database: Annotated[str, Field(min_length=1)] = "(default)"
     location: Annotated[str, Field(min_length=1)] = "us-central1"
+    prefix: Annotated[str, Field(pattern=r"^([a-z][a-z0-9-]*-)?$")] = ""
     max_nodes_per_hop: Annotated[int, Field(ge=1, le=500)] = MAX_NODES_PER_HOP
     shards: Annotated[int, Field(ge=1, le=MAX_SHARDS)] = DEFAULT_SHARDS
     mailbox_url: str | None = None
@@ -39,6 +40,7 @@ VARIABLES = {
     "project": "GOOGLE_CLOUD_PROJECT",
     "database": "SOJOURN_DATABASE",
     "location": "SOJOURN_LOCATION",
+    "prefix": "SOJOURN_PREFIX",
     "max_nodes_per_hop": "SOJOURN_MAX_NODES_PER_HOP",
     "shards": "SOJOURN_SHARDS",
     "mailbox_url": "SOJOURN_MAILBOX_URL",

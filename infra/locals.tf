@@ -1,0 +1,27 @@
+# The one table of topics and functions, and what follows from it. Names here are those of the table; resources add the prefix.
+
+locals {
+  table     = jsondecode(file("${path.module}/functions.json"))
+  indexes   = jsondecode(file("${path.module}/firestore_indexes.json"))
+  functions = local.table.functions
+  services  = local.table.services
+  deployed  = merge(local.functions, local.services)
+
+  dead_letter_topic = one([for name, topic in local.table.topics : name if try(topic.dead_letter, false)])
+
+  # run_journey is a name in Python, run-journey one in Google Cloud.
+  names = { for name in keys(local.deployed) : name => "${var.prefix}-${replace(name, "_", "-")}" }
+
+  publishes = merge([
+    for name, function in local.deployed : {
+      for topic in function.publishes : "${name}/${topic}" => { function = name, topic = topic }
+    }
+  ]...)
+
+  project_number = data.google_project.this.number
+  pubsub_agent   = "serviceAccount:service-${local.project_number}@gcp-sa-pubsub.iam.gserviceaccount.com"
+}
+
+data "google_project" "this" {
+  project_id = var.project
+}

@@ -1,0 +1,21 @@
+# What the next step needs.
+
+output "api_url" {
+  description = "Address of the REST API, which is also the audience of its tokens."
+  value       = local.api_url
+}
+
+output "environment" {
+  description = "For the sojourn command: `export` these, and it works on this environment."
+  value       = local.environment
+}
+
+output "functions" {
+  description = "Address of each function."
+  value       = { for name, function in google_cloudfunctions2_function.this : name => function.service_config[0].uri }
+}
+
+output "sink_writer_identity" {
+  description = "Whom Cloud Logging publishes as."
+  value       = google_logging_project_sink.journey_events.writer_identity
+}
