@@ -7,7 +7,7 @@ READY := $(VENV)/ready
 REQUIREMENTS := requirements-dev.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types layers terraform up down bench package lock clean
+.PHONY: help demo test check lint types layers terraform up down simulate kill bench cost package lock clean
 
 help:  ## Print this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,7 +26,7 @@ demo: $(READY)  ## A shop's fortnight through two journeys, in-process, judged a
 test: $(READY)  ## All tests; those on Google's emulators are skipped, with the reason, where there are none
 	@$(BIN)/pytest
 
-check: lint types layers test  ## What CI runs: lint, types, layers, tests
+check: lint types layers terraform test  ## What CI runs: lint, types, layers, Terraform checks, tests
 
 lint: $(READY)
 	@$(BIN)/ruff check .
@@ -47,6 +47,18 @@ down: $(READY)  ## End the local cloud
 
 bench: $(READY)  ## Measure the engine on this machine
 	@$(BIN)/python -m bench
+
+simulate: $(READY)  ## Thousands of bad days in a simulated cloud: SEEDS=n days, or SEED=n one, with its trace
+	@SEED=$(SEED) SEEDS=$(SEEDS) $(BIN)/python -m tests.simulation
+
+kill: $(READY)  ## Kill functions 20 times among 3,000 members on Google's emulators: nobody stuck, lost or doubled
+	@$(BIN)/python -m emulator.kill
+
+cost: $(READY)  ## What a million members and an idle month cost, from counted operations and list prices
+	@$(BIN)/python -m infra.cost
+
+terraform: package  ## Format, validity, tests and plans of the infrastructure, without Google Cloud
+	@$(BIN)/python infra/terraform.py
 
 package: $(READY)  ## A deterministic archive for each function, in build/
 	@$(BIN)/python infra/package.py

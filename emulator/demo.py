@@ -18,6 +18,7 @@ from secrets import token_hex
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
+from emulator.clock_file import write_clock
 from emulator.in_process import InProcessCloud
 from emulator.local_cloud import EVENTS_TOPIC, SINK_FILTER, TICK_TOPIC, LocalCloud, LocalCloudSettings, Say
 from emulator.log_router.entry import LogSource
@@ -159,7 +160,7 @@ class EmulatorDemo(AbstractContextManager["EmulatorDemo"]):
         with ExitStack() as stack:
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="sojourn-demo-")))
             self._clock_file = folder / "clock"
-            self._write_clock(self._start)
+            write_clock(self._clock_file, self._start)
             self._local = stack.enter_context(LocalCloud(self._settings(folder), say=self._say))
             self.shop = compose(read_settings(self._local.environment))
             self._stack = stack.pop_all()
@@ -181,7 +182,7 @@ class EmulatorDemo(AbstractContextManager["EmulatorDemo"]):
         )
 
     def move_to(self, now: datetime) -> None:
-        self._write_clock(now)
+        write_clock(self._clock_file, now)
 
     def publish(self, topic: str, data: Sequence[bytes]) -> None:
         self._local.publish(topic, [Message(item) for item in data])
@@ -192,9 +193,3 @@ class EmulatorDemo(AbstractContextManager["EmulatorDemo"]):
 
     def outcomes(self) -> dict[str, int]:
         return dict(self._local.traffic.outcomes)
-
-    def _write_clock(self, now: datetime) -> None:
-        """In one step: the functions read the file at any moment."""
-        new = self._clock_file.with_suffix(".new")
-        new.write_text(now.isoformat())
-        new.replace(self._clock_file)

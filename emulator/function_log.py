@@ -6,15 +6,20 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sojourn.runtime.summary import NAMES
+
 _ROUTINE = ("DEFAULT", "INFO")
 
 Count = Annotated[int, Field(ge=0)]
 
 
 class FunctionLine(BaseModel):
-    """One line; a request's line, one per request, has a status. `published` counts messages by topic."""
+    """One line; a request's line, one per request, has a status. `published` counts messages by topic.
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    Fields are called as in `runtime/summary_line.json`.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True, alias_generator=lambda field: getattr(NAMES, field, field))
 
     severity: str = "DEFAULT"
     message: str = ""
@@ -23,6 +28,9 @@ class FunctionLine(BaseModel):
     status: int | None = None
     published: dict[str, Count] = {}
     outcomes: dict[str, Count] = {}
+    measures: dict[str, float] = {}
+    duration_ms: int = 0
+    trace: str | None = None
     stack_trace: str = ""
 
 

@@ -26,6 +26,9 @@ from sojourn.application.workshop import Limits
 from sojourn.runtime.application import InMemory, in_memory, install
 from sojourn.runtime.envelope import push_body
 from sojourn.runtime.log import Fields, listening
+from sojourn.runtime.settings import Settings
+from sojourn.runtime.summary import NAMES
+from sojourn.runtime.tracing import Tracing
 
 Function: TypeAlias = Callable[[Request], tuple[str, int]]
 
@@ -44,11 +47,12 @@ class InProcessCloud:
         self.outcomes: Counter[str] = Counter()
         self._copies = copies
         self._dice = random.Random(seed) if seed is not None else None
-        self._functions = load_functions(load_functions_table())
+        self._table = load_functions_table()
+        self._functions = load_functions(self._table)
         self._stack = ExitStack()
 
     def __enter__(self) -> InProcessCloud:
-        install(self.memory.shop)
+        install(self.memory.shop, traced=Tracing(Settings().project))
         self._stack.enter_context(listening(self._hear))
         return self
 
@@ -57,12 +61,23 @@ class InProcessCloud:
         install(None)
 
     def _hear(self, line: Fields) -> None:
-        outcomes = line.get("outcomes")
+        outcomes = line.get(NAMES.outcomes)
         self.outcomes.update(outcomes if isinstance(outcomes, Counter) else {})
         if "stack_trace" in line:
-            failed = FunctionFailed(f"the function {line['function']} failed: {line.get('error')}")
+            failed = FunctionFailed(f"the function {line[NAMES.function]} failed: {line.get('error')}")
             failed.add_note(str(line["stack_trace"]))
             raise failed
+        self._check_permission(line)
+
+    def _check_permission(self, line: Fields) -> None:
+        """A function publishes only where the table says, as its account in the cloud may nowhere else."""
+        spec, published = self._table.functions.get(str(line.get(NAMES.function))), line.get(NAMES.published)
+        if spec is None or not isinstance(published, Counter):
+            return
+        if forbidden := published.keys() - set(spec.publishes):
+            raise FunctionFailed(
+                f"the function {line[NAMES.function]} published to {sorted(forbidden)}; functions.json does not say so"
+            )
 
     def move_to(self, now: datetime) -> None:
         """Set the clock; on the way there jobs fire, each at its moment."""
@@ -83,24 +98,24 @@ class InProcessCloud:
         """Deliver what the topics hold, and what that brings forth, until all is quiet."""
         delivered = 0
         while deliveries := self._deliveries():
-            for topic, data in deliveries:
-                self._deliver(topic, data)
+            for message in deliveries:
+                self._deliver(message)
             delivered += len(deliveries)
             if delivered > MAX_DELIVERIES:
                 raise NotQuiet(f"more than {MAX_DELIVERIES:,} deliveries: the functions feed each other for ever")
 
-    def _deliveries(self) -> list[tuple[str, bytes]]:
-        take = self.memory.publisher.take
-        waiting = [(topic, data) for topic in self._functions for data in take(topic) for _ in range(self._copies)]
+    def _deliveries(self) -> list[Outgoing]:
+        take = self.memory.publisher.take_messages
+        waiting = [message for topic in self._functions for message in take(topic) for _ in range(self._copies)]
         if self._dice is not None:
             self._dice.shuffle(waiting)
         return waiting
 
-    def _deliver(self, topic: str, data: bytes) -> None:
-        name, function = self._functions[topic]
-        _, status = call(function, push_body(data))
+    def _deliver(self, message: Outgoing) -> None:
+        name, function = self._functions[message.topic]
+        _, status = call(function, push_body(message.data, attributes=message.attributes))
         if status != 204:
-            raise FunctionFailed(f"the function {name} answered {status} to {data[:200]!r}")
+            raise FunctionFailed(f"the function {name} answered {status} to {message.data[:200]!r}")
 
 
 def load_functions(table: FunctionsTable) -> dict[str, tuple[str, Function]]:

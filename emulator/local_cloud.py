@@ -156,6 +156,10 @@ class LocalCloud:
         """Return when no message is on its way to a function. Raises NotQuiet with the table of counts."""
         self.traffic.wait_quiet(timeout_seconds)
 
+    def kill(self, function: str) -> None:
+        """SIGKILL a function as a platform may; returns when the next process was started, well before it answers."""
+        self._functions[function][1].kill()
+
     def _start(self) -> None:
         """Everything boots at the same time; only then is it waited for."""
         settings, own = self.settings, self._stack.enter_context

@@ -19,7 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Condition, Event, Thread
 from typing import IO
 
 from emulator.errors import ProcessNotReady
@@ -94,6 +94,10 @@ class ChildProcess:
         self._stopping.set()
         self._signal(signal.SIGTERM)
 
+    def kill(self) -> None:
+        """SIGKILL the command and its children at one stroke, as an exit of their own."""
+        self._signal(signal.SIGKILL)
+
     def stop(self) -> None:
         """End the command and its children: SIGTERM, some grace, SIGKILL. A second call does nothing."""
         self.terminate()
@@ -141,7 +145,7 @@ class Supervised:
     ) -> None:
         """`start` makes the child with the `on_exit` it is given, now and at every restart; `on_start` follows it."""
         self._start, self._say, self._on_start = start, say, on_start
-        self._stopping, self._lock = Event(), Lock()
+        self._stopping, self._changed = Event(), Condition()
         self._pause_seconds = FIRST_RESTART_PAUSE_SECONDS
         self._spawn()
 
@@ -150,11 +154,20 @@ class Supervised:
         """The one that runs now; another after a restart."""
         return self._child
 
+    def kill(self) -> None:
+        """SIGKILL it and its children, as a platform does that is out of memory; returns when the next one was started."""
+        killed = self._child
+        self._pause_seconds = FIRST_RESTART_PAUSE_SECONDS
+        killed.kill()
+        with self._changed:
+            self._changed.wait_for(lambda: self._child is not killed or self._stopping.is_set())
+
     def terminate(self) -> None:
         """Ask it to end, for good, without waiting."""
         self._stopping.set()
-        with self._lock:
+        with self._changed:
             self._child.terminate()
+            self._changed.notify_all()
 
     def stop(self) -> None:
         """End it; it is not started again."""
@@ -162,11 +175,12 @@ class Supervised:
         self._child.stop()
 
     def _spawn(self) -> None:
-        with self._lock:
+        with self._changed:
             if not self._stopping.is_set():
                 self._started_at = time.monotonic()
                 self._child = self._start(self._ended)
                 self._on_start()
+                self._changed.notify_all()
 
     def _ended(self, code: int) -> None:
         steady = time.monotonic() - self._started_at > STEADY_SECONDS

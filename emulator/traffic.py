@@ -9,6 +9,7 @@ agree too early. Pub/Sub delivering an acknowledged message once more can make t
 from collections import Counter
 from http import HTTPStatus
 from threading import Condition
+from time import monotonic
 
 from emulator.errors import NotQuiet
 from emulator.function_log import FunctionLine
@@ -25,6 +26,7 @@ class Traffic:
         self._acknowledged: Counter[str] = Counter()
         self.outcomes: Counter[str] = Counter()
         self._changed = Condition()
+        self._said_at = monotonic()
 
     def publish(self, topic: str, count: int) -> None:
         """Count messages that were published by somebody else than a function."""
@@ -38,6 +40,7 @@ class Traffic:
             self._published.update(line.published)
             self.outcomes.update(line.outcomes)
             self._acknowledged[function] += line.status == HTTPStatus.NO_CONTENT
+            self._said_at = monotonic()
             self._changed.notify_all()
 
     def wait_quiet(self, timeout_seconds: float) -> None:
@@ -45,6 +48,24 @@ class Traffic:
         with self._changed:
             if not self._changed.wait_for(self._is_quiet, timeout_seconds):
                 raise NotQuiet(f"not quiet within {timeout_seconds:g} s\n{self._table()}")
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no message is on its way, by the counts."""
+        with self._changed:
+            return self._is_quiet()
+
+    @property
+    def silent_seconds(self) -> float:
+        """How long no function has said anything."""
+        with self._changed:
+            return monotonic() - self._said_at
+
+    def balance(self) -> None:
+        """Take everything for acknowledged. A function that was killed has not said all it did, so the counts are off."""
+        with self._changed:
+            self._acknowledged = Counter({function: self._expected(function) for function in self._topics})
+            self._changed.notify_all()
 
     def table(self) -> str:
         """One line per function: what was to come and what was acknowledged."""

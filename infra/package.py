@@ -20,6 +20,7 @@ from emulator.functions_table import load_functions_table
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT / "shared"
 LAYERS = ("domain", "application", "adapters", "runtime")
+SUFFIXES = (".py", ".json")
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip can hold."""
 MODE = stat.S_IFREG | 0o644
@@ -49,8 +50,9 @@ def files(function: str) -> Iterator[tuple[str, Path]]:
         yield name, ROOT / "functions" / function / name
     yield "sojourn/__init__.py", SHARED / "sojourn" / "__init__.py"
     for layer in LAYERS:
-        for path in (SHARED / "sojourn" / layer).rglob("*.py"):
-            yield path.relative_to(SHARED).as_posix(), path
+        for path in (SHARED / "sojourn" / layer).rglob("*"):
+            if path.suffix in SUFFIXES:
+                yield path.relative_to(SHARED).as_posix(), path
 
 
 def archive(contents: dict[str, Path]) -> bytes:

@@ -1,14 +1,19 @@
-"""What all tests share: a clean environment, and what to do where Google's emulators are missing."""
+"""What all tests share: a clean environment, Google's emulators, and what to do where they are missing.
+
+The emulators are started once for a run; each test has a project, and so empty databases and topics, of its own.
+"""
 
 from __future__ import annotations
 
 import os
+import uuid
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import settings
 
 from emulator.errors import EmulatorsMissing
-from emulator.google import find_emulators
+from emulator.google import Emulator, find_emulators, start_firestore, start_pubsub
 from sojourn.runtime.settings import VARIABLES
 
 # Machines are shared and noisy: no deadlines. In CI the same examples every time; at home new ones.
@@ -43,3 +48,31 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for field, name in VARIABLES.items():
         if not field.endswith("_emulator_host"):
             monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def project() -> str:
+    """A project that no other test, and no earlier run on an emulator that was already there, has used."""
+    return f"test-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="session")
+def firestore_host() -> Iterator[str]:
+    """host:port of the Firestore emulator."""
+    yield from _running(start_firestore)
+
+
+@pytest.fixture(scope="session")
+def pubsub_host() -> Iterator[str]:
+    """host:port of the Pub/Sub emulator."""
+    yield from _running(start_pubsub)
+
+
+def _running(start: Callable[..., Emulator]) -> Iterator[str]:
+    emulator = start(on_line=lambda line: None, on_exit=lambda code: None)
+    try:
+        emulator.await_ready()
+        yield emulator.host
+    finally:
+        if emulator.child:
+            emulator.child.stop()

@@ -13,9 +13,11 @@ from functools import cache
 from typing import Never
 from urllib.parse import quote
 
+import cel
 from lark import Lark, Token, Tree, UnexpectedCharacters, UnexpectedToken
 
 from emulator.log_router.fields import STRING, Comparable, Kind, declared_kind, json_kind, leaves, reach
+from sojourn.domain.cost import MAX_PATTERN_STATES, pattern_states
 
 FILTER_MAX_CHARACTERS = 20_000
 
@@ -41,8 +43,9 @@ _ESCAPE = re.compile(
     r"\\(?:u([0-9a-fA-F]{4})|U(00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([0-3][0-7]{2})|([abfnrtv\"\\]))"
 )
 _SIMPLE_ESCAPES = dict(zip('abfnrtv"\\', '\a\b\f\n\r\t\v"\\', strict=True))
-# Lookaround and back-references are unknown to RE2, [[:alpha:]] to Python: what differs here and there is refused.
-_NOT_PORTABLE = re.compile(r"(?<!\\)(?:\\\\)*(\(\?(?:[=!>(]|<[=!])|\\[1-9]|\[\[:)")
+_MATCHES = cel.compile("text.matches(pattern)")
+# Lookaround and back-references are unknown to RE2: a name for what is wrong says more than the error would.
+_NOT_PORTABLE = re.compile(r"(?<!\\)(?:\\\\)*(\(\?(?:[=!>(]|<[=!])|\\[1-9])")
 _EXPECTED = {
     "TEXT": "a word",
     "STRING": "a quoted string",
@@ -212,12 +215,26 @@ def _regex_test(token: Token, *, wanted: bool, kind: Kind | None) -> Callable[[o
         raise _error(f"a {kind.name} cannot match a regular expression", token)
     source = _text(token)
     if found := _NOT_PORTABLE.search(source):
-        raise _error(f"{found[1]} does not mean the same to RE2 and Python", token)
+        raise _error(f"{found[1]} does not mean the same to RE2 and here", token)
+    if pattern_states(source) > MAX_PATTERN_STATES:
+        raise _error("a regular expression that repeats too much", token)
     try:
-        pattern = re.compile(source)
-    except re.error as error:
+        _matches("", source)
+    except (RuntimeError, ValueError) as error:
         raise _error(f"not a regular expression: {error}", token) from error
-    return lambda field: isinstance(field, str) and (pattern.search(field) is not None) == wanted
+
+    def test(field: object) -> bool:
+        try:
+            return isinstance(field, str) and _matches(field, source) == wanted
+        except ValueError:  # half of a surrogate pair
+            return False
+
+    return test
+
+
+def _matches(text: str, pattern: str) -> bool:
+    """By finite automata, like RE2: Python's own expressions would backtrack for ever on `(a|a)*b`."""
+    return _MATCHES.execute({"text": text, "pattern": pattern}) is True
 
 
 def _text(token: Token) -> str:

@@ -13,24 +13,34 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from sojourn.application.ingest import reject
 from sojourn.application.lifecycle import create_journey, publish
 from sojourn.application.members import MemberRecord, put_member
 from sojourn.application.operations import enroll_member
 from sojourn.domain.effect import EffectStatus
 from sojourn.domain.loading import parse_definition
+from sojourn.domain.progress import Status
 from sojourn.runtime.api.access import Role, needed_by
 from sojourn.runtime.api.app import make_app
 from sojourn.runtime.application import InMemory
 from tests.api.conftest import ACCESS, WELCOME, bearer
 from tests.builders import BOT
-from tests.contract.records import an_effect, put
+from tests.contract.records import a_progress, a_rejected, an_effect, put
 
 app = make_app(lambda: ACCESS)
 schema = schemathesis.openapi.from_wsgi("/openapi.json", app)
 schema.config.generation.update(with_security_parameters=False)  # who asks is not to be guessed
 DEAD = replace(an_effect(), status=EffectStatus.DEAD)
-KNOWN = {"journey_id": "welcome", "member_id": "ann", "bot_id": BOT, "version": 1, "effect_id": DEAD.id}
+STUCK = replace(a_progress("stuck"), status=Status.ERROR, end_reason="too large")
+REJECTED = a_rejected("r1")
+KNOWN = {
+    "journey_id": "welcome",
+    "member_id": "ann",
+    "bot_id": BOT,
+    "version": 1,
+    "effect_id": DEAD.id,
+    "progress_id": STUCK.id,
+    "rejected_id": REJECTED.id,
+}
 """What there is, so that right requests find something."""
 UNCHECKED = [positive_data_acceptance]
 """Whole-graph rules are beyond JSON Schema: a body that keeps to the schema may still be no journey."""
@@ -38,15 +48,14 @@ UNCHECKED = [positive_data_acceptance]
 
 @pytest.fixture
 def inhabited(memory: InMemory) -> None:
-    """A journey with a member on it, one that is a draft, and an entry that was rejected."""
+    """A journey with a member on it, one that is a draft, and something of everything that went wrong."""
     shop = memory.shop
     for identifier in ("welcome", "draft"):
         create_journey(shop, parse_definition({**WELCOME, "id": identifier}))
     publish(shop, "welcome")
     put_member(shop, MemberRecord(bot_id=BOT, member_id="ann"))
     enroll_member(shop, "welcome", "ann", data={})
-    reject(shop, b"{", "malformed", "no JSON")
-    put(shop.store, DEAD)
+    put(shop.store, DEAD, STUCK, REJECTED)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from pytest_mock import MockerFixture
 
 from emulator.functions_table import REPOSITORY
 from sojourn.domain.errors import Unavailable
+from sojourn.domain.ids import derived_id
 from sojourn.runtime.api.app import MAX_BODY_BYTES, api_app
 from sojourn.runtime.application import InMemory
 from tests.api.conftest import WELCOME, Api
@@ -125,16 +126,28 @@ def test_a_bug_is_500_with_the_stack_in_the_log_and_not_in_the_answer(
     assert "secret" not in answer.text
     (line,) = map(json.loads, capsys.readouterr().out.splitlines())
     assert (line["severity"], line["function"], line["status"]) == ("ERROR", "api", 500)
-    assert "a secret of the house" in line["stack_trace"]
+    assert line["error"] == "ZeroDivisionError" and "in get_journey" in line["stack_trace"]
 
 
-def test_a_request_leaves_one_line_that_says_who_and_what_was_published(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_request_leaves_one_line_that_says_which_route_a_name_for_who_and_what_was_published(
+    api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
     api.publish()
     capsys.readouterr()
     api.client.post(f"{JOURNEYS}/welcome/enroll", json={"member_id": "ann"})
     (line,) = map(json.loads, capsys.readouterr().out.splitlines())
-    assert line["message"] == f"api: POST {JOURNEYS}/welcome/enroll 200"
-    assert (line["principal"], line["published"]) == ("local", {"journey-runs": 1})
+    assert line["message"] == f"api: POST {JOURNEYS}/{{journey_id}}/enroll 200 entered 1"
+    assert (line["request"], line["outcomes"]) == (f"POST {JOURNEYS}/{{journey_id}}/enroll", {"entered": 1})
+    assert (line["principal"], line["published"]) == (derived_id("principal", "local")[:8], {"journey-runs": 1})
+
+
+def test_a_request_within_a_trace_leaves_its_line_there(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    for header in ({"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}, {"traceparent": "00-ann-00f067aa0ba902b7-01"}):
+        api.client.get(JOURNEYS, headers=header)
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first["logging.googleapis.com/trace"] == f"projects/sojourn-local/traces/{trace}"
+    assert "logging.googleapis.com/trace" not in second
 
 
 def test_a_health_check_leaves_no_line(cloud_client: Any, capsys: pytest.CaptureFixture[str]) -> None:

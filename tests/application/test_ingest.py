@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 
 import pytest
 
 from sojourn.application.lifecycle import end, pause
 from sojourn.application.messages import RUNS_TOPIC
-from sojourn.application.ports import Outgoing
-from sojourn.application.records import Commit, CommitResult
+from sojourn.application.records import CommitResult
 from sojourn.domain.definition import Definition
 from sojourn.domain.journey import Entries, MemberEvent, RejectedEvent
 from sojourn.domain.node import EventTrigger
-from sojourn.domain.progress import Progress, Status
-from tests.application.conftest import Cloud
+from sojourn.domain.progress import TERMINAL_RETENTION, Progress, Status
+from tests.application.conftest import Cloud, instead
 from tests.builders import START, after, definition, entry, log, payload, send, wait
 
 SIMPLE = definition([wait()])
@@ -33,9 +31,9 @@ def test_an_event_that_matches_a_trigger_enters_the_member_and_starts_the_first_
 
 def test_an_event_that_no_journey_wants_writes_nothing(cloud: Cloud) -> None:
     cloud.publish(SIMPLE)
-    before = sum(cloud.memory.store.writes.values())
+    before = cloud.documents()
     assert [outcome.code for outcome in cloud.log(log("unheard"), log(bot_id="another"))] == ["unwanted", "unwanted"]
-    assert sum(cloud.memory.store.writes.values()) == before
+    assert cloud.documents() == before
 
 
 @pytest.mark.parametrize("of", [SIMPLE, BY_CART, TWICE, ALWAYS], ids=["once", "by cart", "twice", "always"])
@@ -77,6 +75,23 @@ def test_a_member_enters_so_many_times_and_no_more_whatever_the_order(cloud: Clo
     assert cloud.only(Entries).count == 2
 
 
+@pytest.mark.parametrize(
+    ("of", "kept"),
+    [(SIMPLE, True), (BY_CART, True), (TWICE, False), (ALWAYS, False)],
+    ids=["once", "by cart", "twice", "always"],
+)
+def test_a_passage_whose_key_may_come_again_is_kept_for_ever(cloud: Cloud, of: Definition, kept: bool) -> None:
+    """Once is once for ever: after the retention of other passages the member still does not enter again."""
+    cloud.publish(of)
+    cloud.log(log(cart="c1"))
+    cloud.hop()
+    cloud.at(after(days=1))
+    cloud.sweep()
+    cloud.hop()
+    assert cloud.progress.status is Status.ENDED
+    assert cloud.progress.expire_at == (None if kept else after(days=1) + TERMINAL_RETENTION)
+
+
 def test_while_active_skips_until_the_last_passage_is_over(cloud: Cloud) -> None:
     cloud.publish(ALWAYS)
     cloud.log(log(id="e1"))
@@ -100,10 +115,10 @@ def test_nobody_enters_before_the_start_while_paused_or_after_the_end(cloud: Clo
     cloud.publish(definition([wait()], schedule_start_at=after(hours=1).isoformat(), repeat_journey_times=None))
     assert cloud.log(log(id="e1"))[0].notes == ("not_started",)
     cloud.at(after(hours=1))
-    pause(cloud.memory.shop, SIMPLE.id)
+    pause(cloud.shop, SIMPLE.id)
     cloud.at(after(hours=2))
     assert cloud.log(log(id="e2"))[0].notes == ("paused",)
-    end(cloud.memory.shop, SIMPLE.id)
+    end(cloud.shop, SIMPLE.id)
     cloud.at(after(hours=3))
     assert cloud.log(log(id="e3"))[0].code == "unwanted"
     assert cloud.all(Progress) == []
@@ -149,33 +164,22 @@ def test_one_bad_entry_does_not_fail_its_neighbours(cloud: Cloud) -> None:
     assert codes == ["rejected", "not_ours", "taken"]
 
 
-def test_an_unclear_answer_of_the_store_asks_for_the_entry_again_and_the_next_try_is_one_entry(cloud: Cloud) -> None:
+def test_an_unclear_answer_of_the_store_asks_for_the_entry_again_and_the_next_try_is_one_entry(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cloud.publish(SIMPLE)
-    store = cloud.memory.store
-    commit_many = store.commit_many
-
-    def unclear(commits: Sequence[Commit]) -> list[CommitResult]:
-        commit_many(commits)
-        return [CommitResult.UNKNOWN for _ in commits]
-
-    store.commit_many = unclear  # type: ignore[method-assign]
+    instead(cloud.store, "commit_many", lambda commits: [CommitResult.UNKNOWN for _ in cloud.store.commit_many(commits)])
     assert cloud.log(log())[0].notes == ("entered",)  # its own token says that it was applied
-    store.commit_many = lambda commits: [CommitResult.UNKNOWN for _ in commits]  # type: ignore[method-assign]
-    assert cloud.log(log(member="bob"))[0].retry
-    store.commit_many = commit_many  # type: ignore[method-assign]
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(cloud.store, "commit_many", lambda commits: [CommitResult.UNKNOWN for _ in commits])
+        assert cloud.log(log(member="bob"))[0].retry
     assert cloud.log(log(member="bob"))[0].notes == ("entered",)
     assert len(cloud.all(Progress)) == 2
 
 
 def test_a_publish_that_is_not_taken_asks_for_the_entry_again(cloud: Cloud) -> None:
     cloud.publish(SIMPLE)
-    publish_many = cloud.memory.publisher.publish_many
-
-    def refuse(messages: Sequence[Outgoing]) -> list[bool]:
-        return [False] * len(messages)
-
-    cloud.memory.publisher.publish_many = refuse  # type: ignore[method-assign]
+    instead(cloud.topics, "publish_many", lambda messages: [False for _ in messages])
     assert cloud.log(log())[0].retry
-    cloud.memory.publisher.publish_many = publish_many  # type: ignore[method-assign]
     assert cloud.log(log())[0].notes == ("duplicate",)
     assert len(cloud.waiting(RUNS_TOPIC)) == 1

@@ -20,7 +20,6 @@ from sojourn.application.lifecycle import (
 )
 from sojourn.application.messages import SWEEPS_TOPIC, RunMessage, SweepMessage
 from sojourn.application.records import MAX_PAGE
-from sojourn.application.settling import RESUME_PER_MINUTE
 from sojourn.application.sweep import sweep
 from sojourn.application.workshop import Workshop
 from sojourn.domain.effect import Effect
@@ -34,7 +33,7 @@ SIMPLE = definition([wait()])
 
 
 def test_publishing_again_from_paused_makes_the_next_version_and_keeps_listening_for_the_old(cloud: Cloud) -> None:
-    shop = cloud.memory.shop
+    shop = cloud.shop
     publish_journey(shop, definition([wait()], exit_events=[{"event": "order"}]))
     pause(shop, SIMPLE.id)
     publish_journey(shop, definition([wait()], exit_events=[{"event": "left"}]))
@@ -56,23 +55,30 @@ def test_publishing_again_from_paused_makes_the_next_version_and_keeps_listening
 def test_a_change_that_the_status_does_not_allow_names_those_that_it_does(
     cloud: Cloud, before: list[Callable[[Workshop, str], Journey]], change: Callable[[Workshop, str], Journey], allowed: str
 ) -> None:
-    publish_journey(cloud.memory.shop, SIMPLE)
+    publish_journey(cloud.shop, SIMPLE)
     for step in before:
-        step(cloud.memory.shop, SIMPLE.id)
+        step(cloud.shop, SIMPLE.id)
     status = cloud.only(Journey).status
     with pytest.raises(NotAllowed, match=f"is {status}: {change.__name__} is not allowed; allowed: {allowed}$"):
-        change(cloud.memory.shop, SIMPLE.id)
+        change(cloud.shop, SIMPLE.id)
+
+
+def test_the_life_of_a_journey_goes_from_draft_over_ongoing_and_paused_to_its_end(cloud: Cloud) -> None:
+    life = [create_journey(cloud.shop, SIMPLE), publish(cloud.shop, SIMPLE.id)]
+    life += [change(cloud.shop, SIMPLE.id) for change in (pause, resume, end)]
+    assert [head.status for head in life] == ["DRAFT", "ONGOING", "PAUSED", "ONGOING", "ENDED"]
+    assert cloud.only(Journey) == life[-1]
 
 
 def test_an_ongoing_journey_is_not_published_over(cloud: Cloud) -> None:
-    publish_journey(cloud.memory.shop, SIMPLE)
+    publish_journey(cloud.shop, SIMPLE)
     with pytest.raises(NotAllowed, match="is ONGOING: edit is not allowed"):
-        publish_journey(cloud.memory.shop, SIMPLE)
+        publish_journey(cloud.shop, SIMPLE)
 
 
 def test_a_journey_that_is_not_there_is_named(cloud: Cloud) -> None:
     with pytest.raises(NotFound, match="no journey 'nowhere'"):
-        pause(cloud.memory.shop, "nowhere")
+        pause(cloud.shop, "nowhere")
 
 
 def enter(cloud: Cloud, *members: str) -> None:
@@ -89,7 +95,7 @@ RENAMED = definition([wait("new"), send("thanks")])
 
 
 def test_a_draft_is_edited_and_deleted_and_enters_nobody(cloud: Cloud) -> None:
-    shop = cloud.memory.shop
+    shop = cloud.shop
     create_journey(shop, SIMPLE)
     assert cloud.log(log())[0].code == "unwanted"
     with pytest.raises(NotAllowed, match="is there already"):
@@ -103,7 +109,7 @@ def test_a_draft_is_edited_and_deleted_and_enters_nobody(cloud: Cloud) -> None:
 
 
 def test_what_was_published_is_never_deleted_and_stays_with_its_bot(cloud: Cloud) -> None:
-    shop = cloud.memory.shop
+    shop = cloud.shop
     publish_journey(shop, SIMPLE)
     pause(shop, SIMPLE.id)
     with pytest.raises(NotAllowed, match="delete is not allowed"):
@@ -115,10 +121,10 @@ def test_what_was_published_is_never_deleted_and_stays_with_its_bot(cloud: Cloud
 
 
 def test_a_new_version_pins_those_on_the_way_by_default(cloud: Cloud) -> None:
-    publish_journey(cloud.memory.shop, TWO_WAITS)
+    publish_journey(cloud.shop, TWO_WAITS)
     enter(cloud, "ann")
-    pause(cloud.memory.shop, TWO_WAITS.id)
-    publish_journey(cloud.memory.shop, RENAMED)
+    pause(cloud.shop, TWO_WAITS.id)
+    publish_journey(cloud.shop, RENAMED)
     cloud.settle()
     cloud.hop()
     cloud.at(after(seconds=6))
@@ -131,7 +137,7 @@ def test_a_new_version_pins_those_on_the_way_by_default(cloud: Cloud) -> None:
 
 
 def test_migrate_refuses_until_somebody_chose_for_those_whose_node_is_gone(cloud: Cloud) -> None:
-    shop = cloud.memory.shop
+    shop = cloud.shop
     publish_journey(shop, TWO_WAITS)
     enter(cloud, "ann", "bob")
     pause(shop, TWO_WAITS.id)
@@ -159,11 +165,11 @@ def test_migrate_refuses_until_somebody_chose_for_those_whose_node_is_gone(cloud
 def test_publishing_with_a_migration_moves_everybody(
     cloud: Cloud, migration: Migration, expected: tuple[int, str | None, Status]
 ) -> None:
-    publish_journey(cloud.memory.shop, TWO_WAITS)
+    publish_journey(cloud.shop, TWO_WAITS)
     enter(cloud, "ann", "bob")
-    pause(cloud.memory.shop, TWO_WAITS.id)
+    pause(cloud.shop, TWO_WAITS.id)
     cloud.hop(RunMessage(progress_id=cloud.all(Progress)[0].id, head_rev=99))  # one of the two is parked
-    publish_journey(cloud.memory.shop, RENAMED, migration=migration)
+    publish_journey(cloud.shop, RENAMED, migration=migration)
     cloud.settle()
     cloud.hop()
     assert standing(cloud) == {"ann": expected, "bob": expected}
@@ -175,8 +181,9 @@ def test_publishing_with_a_migration_moves_everybody(
         assert {effect.node_id for effect in cloud.all(Effect)} == {"thanks"}
 
 
-def test_a_resume_takes_up_a_backlog_page_by_page_and_spread_out(cloud: Cloud) -> None:
-    shop, count = cloud.memory.shop, RESUME_PER_MINUTE + 1_000
+def test_a_resume_takes_up_a_backlog_page_by_page_and_spread_out(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sojourn.application.settling.RESUME_PER_MINUTE", a_minute := 300)
+    shop, count = cloud.shop, MAX_PAGE + 100
     publish_journey(shop, SIMPLE)
     cloud.log(*(log(member=f"m{number}") for number in range(count)))
     pause(shop, SIMPLE.id)
@@ -185,15 +192,12 @@ def test_a_resume_takes_up_a_backlog_page_by_page_and_spread_out(cloud: Cloud) -
     cloud.at(after(days=7))
     resume(shop, SIMPLE.id)
     first = sweep(shop, [SweepMessage(settle=SIMPLE.id)] * 2)  # the page twice
-    assert [outcome.code for outcome in first] == ["settling", "settling"]
-    settling = cloud.only(Journey).settling
-    assert settling is not None
-    assert settling.done == 2 * MAX_PAGE  # the second took the next page
+    assert [outcome.code for outcome in first] == ["settling", "settled"]  # the second took the next page
     cloud.settle()
     assert cloud.only(Journey).settling is None
     assert not any(one.parked for one in cloud.all(Progress))
     waiting = cloud.hop()
-    assert RESUME_PER_MINUTE <= len(waiting) < count + 500
+    assert a_minute <= len(waiting) < count
     cloud.at(after(days=7, minutes=10))
     cloud.sweep()
     cloud.hop()
@@ -201,9 +205,9 @@ def test_a_resume_takes_up_a_backlog_page_by_page_and_spread_out(cloud: Cloud) -
 
 
 def test_a_lost_settling_message_is_sent_again_by_the_tick(cloud: Cloud) -> None:
-    publish_journey(cloud.memory.shop, SIMPLE)
+    publish_journey(cloud.shop, SIMPLE)
     enter(cloud, "ann")
-    end(cloud.memory.shop, SIMPLE.id, reason="enough")
+    end(cloud.shop, SIMPLE.id, reason="enough")
     cloud.waiting(SWEEPS_TOPIC)
     cloud.at(after(minutes=1))
     cloud.sweep()
@@ -213,11 +217,11 @@ def test_a_lost_settling_message_is_sent_again_by_the_tick(cloud: Cloud) -> None
 
 
 def test_an_extended_wait_is_not_over_at_its_old_time_and_nobody_extends_it_twice(cloud: Cloud) -> None:
-    publish_journey(cloud.memory.shop, SIMPLE)
+    publish_journey(cloud.shop, SIMPLE)
     enter(cloud, "ann")
-    pause(cloud.memory.shop, SIMPLE.id)
+    pause(cloud.shop, SIMPLE.id)
     cloud.at(after(hours=12))
-    resume(cloud.memory.shop, SIMPLE.id, extend_waits=True)
+    resume(cloud.shop, SIMPLE.id, extend_waits=True)
     cloud.at(after(hours=24))
     cloud.sweep()
     cloud.hop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import pytest
 from pydantic import JsonValue
@@ -22,7 +22,7 @@ from sojourn.application.records import CommitResult
 from sojourn.domain.errors import Changed, InputError, NotFound
 from sojourn.domain.member import Member
 from sojourn.runtime.member_file import read_members
-from tests.application.conftest import Cloud
+from tests.application.conftest import Cloud, instead
 from tests.builders import BOT, MEMBER, START
 
 ANN: dict[str, JsonValue] = {
@@ -44,28 +44,28 @@ def faults(results: list[RowResult]) -> dict[int, list[str]]:
 
 
 def test_put_creates_and_get_finds(cloud: Cloud) -> None:
-    put = put_member(cloud.memory.shop, parse_member(ANN))
-    assert get_member(cloud.memory.shop, BOT, MEMBER) == put
+    put = put_member(cloud.shop, parse_member(ANN))
+    assert get_member(cloud.shop, BOT, MEMBER) == put
     assert (put.rev, put.updated_at, put.timezone, put.addresses) == (1, START, "Asia/Taipei", {"line": "U1"})
 
 
 def test_put_replaces_everything(cloud: Cloud) -> None:
-    put_member(cloud.memory.shop, parse_member(ANN))
-    put_member(cloud.memory.shop, parse_member({"bot_id": BOT, "member_id": MEMBER, "attributes": {"age": 31}}))
-    found = get_member(cloud.memory.shop, BOT, MEMBER)
+    put_member(cloud.shop, parse_member(ANN))
+    put_member(cloud.shop, parse_member({"bot_id": BOT, "member_id": MEMBER, "attributes": {"age": 31}}))
+    found = get_member(cloud.shop, BOT, MEMBER)
     assert (found.rev, found.attributes, found.timezone, found.addresses) == (2, {"age": 31}, None, {})
 
 
 def test_put_of_a_revision_that_is_gone_changes_nothing(cloud: Cloud) -> None:
-    put_member(cloud.memory.shop, parse_member(ANN), rev=0)
+    put_member(cloud.shop, parse_member(ANN), rev=0)
     with pytest.raises(Changed, match="revision 1, not 0"):
-        put_member(cloud.memory.shop, parse_member({**ANN, "locale": "en"}), rev=0)
-    assert put_member(cloud.memory.shop, parse_member({**ANN, "locale": "en"}), rev=1).rev == 2
+        put_member(cloud.shop, parse_member({**ANN, "locale": "en"}), rev=0)
+    assert put_member(cloud.shop, parse_member({**ANN, "locale": "en"}), rev=1).rev == 2
 
 
 def test_nobody_is_not_found(cloud: Cloud) -> None:
     with pytest.raises(NotFound, match="'nobody'"):
-        get_member(cloud.memory.shop, BOT, "nobody")
+        get_member(cloud.shop, BOT, "nobody")
 
 
 @pytest.mark.parametrize(
@@ -87,16 +87,16 @@ def test_what_is_no_member_is_refused_by_its_field(wrong: dict[str, JsonValue], 
 
 
 def test_import_merges_key_by_key_and_null_removes(cloud: Cloud) -> None:
-    put_member(cloud.memory.shop, parse_member(ANN))
+    put_member(cloud.shop, parse_member(ANN))
     given: Mapping[str, JsonValue] = {"attributes": {"age": None, "city": "Taipei"}, "addresses": {"mail": "a@b.c"}}
-    assert faults(list(import_members(cloud.memory.shop, rows(given)))) == {}
-    found = get_member(cloud.memory.shop, BOT, MEMBER)
+    assert faults(list(import_members(cloud.shop, rows(given)))) == {}
+    found = get_member(cloud.shop, BOT, MEMBER)
     assert found.attributes == {"first_name": "Ann", "city": "Taipei"}
     assert (found.addresses, found.timezone) == ({"line": "U1", "mail": "a@b.c"}, "Asia/Taipei")
 
 
 def test_rows_of_the_same_member_are_one_write_in_their_order(cloud: Cloud) -> None:
-    results = list(import_members(cloud.memory.shop, rows({"attributes": {"a": 1, "b": 1}}, {"attributes": {"a": 2}})))
+    results = list(import_members(cloud.shop, rows({"attributes": {"a": 1, "b": 1}}, {"attributes": {"a": 2}})))
     assert [result.line for result in results] == [1, 2]
     found = cloud.only(Member)
     assert (found.attributes, found.rev) == ({"a": 2, "b": 1}, 1)
@@ -106,22 +106,18 @@ def test_bad_rows_are_named_and_good_ones_kept(cloud: Cloud) -> None:
     many = rows(*({"member_id": f"m{number}", "timezone": "UTC"} for number in range(IMPORT_BATCH + 50)))
     many[3] = MemberRow(4, {"bot_id": BOT, "timezone": "Mars/One"})
     many[IMPORT_BATCH] = MemberRow(IMPORT_BATCH + 1, {}, "not JSON")
-    found = faults(list(import_members(cloud.memory.shop, many)))
+    found = faults(list(import_members(cloud.shop, many)))
     assert set(found) == {4, IMPORT_BATCH + 1}
     assert [text.partition(":")[0] for text in found[4]] == ["member_id", "timezone"]
     assert len(cloud.all(Member)) == IMPORT_BATCH + 48
 
 
 def test_a_member_that_somebody_else_writes_meanwhile_is_merged_again(cloud: Cloud) -> None:
-    store, answers = cloud.memory.store, iter([CommitResult.CONFLICT])
-    commit_many = store.commit_many
+    def overtaken() -> Iterator[MemberRow]:
+        instead(cloud.store, "commit_many", lambda commits: [CommitResult.CONFLICT for _ in commits])
+        yield from rows({"locale": "en"})
 
-    def contended(commits: object) -> list[CommitResult]:
-        first = next(answers, None)
-        return [first] if first else commit_many(commits)  # type: ignore[arg-type]
-
-    store.commit_many = contended  # type: ignore[method-assign]
-    assert faults(list(import_members(cloud.memory.shop, rows({"locale": "en"})))) == {}
+    assert faults(list(import_members(cloud.shop, overtaken()))) == {}
     assert cloud.only(Member).locale == "en"
 
 

@@ -2,66 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
-from pydantic import JsonValue
 
 from sojourn.application.lifecycle import pause, resume
 from sojourn.application.messages import EFFECTS_TOPIC, EVENTS_TOPIC, EffectMessage
 from sojourn.application.records import Commit, CommitResult, Create
 from sojourn.domain.definition import Definition
-from sojourn.domain.effect import LEASE_SECONDS, Delivery, Effect, EffectStatus, RetryPolicy
+from sojourn.domain.effect import LEASE_SECONDS, Delivery, Effect, EffectStatus
 from sojourn.domain.event import read_log_entry
 from sojourn.domain.journey import QuotaShare
 from sojourn.domain.member import Member
 from sojourn.domain.progress import Progress, Status
-from tests.application.conftest import Cloud
+from tests.application.conftest import Cloud, instead
+from tests.application.scripted import BROKEN, DONE, ScriptedChannel, sent
 from tests.builders import BOT, START, after, definition, log, member, send, wait
-
-
-class ScriptedChannel:
-    """A channel that says what it was told to say, and keeps what it was asked."""
-
-    def __init__(self, *deliveries: Delivery, idempotent: bool = True, resend: bool = True, attempts: int = 3) -> None:
-        self._deliveries = list(deliveries)
-        self.idempotent, self.resend_when_uncertain = idempotent, resend
-        self.retry = RetryPolicy(max_attempts=attempts)
-        self.asked: list[str] = []
-        self.instead: Callable[[], Delivery] | None = None
-
-    def deliver(self, effect: Effect, message: JsonValue, *, url: str | None = None) -> Delivery:
-        if self.instead is not None:
-            instead, self.instead = self.instead, None
-            return instead()
-        self.asked.append(effect.id)
-        return self._deliveries.pop(0) if self._deliveries else Delivery("delivered", provider_id="p1")
-
-
-DONE = Delivery("delivered", provider_id="p1")
-BROKEN = Delivery("retryable", "503 Service Unavailable")
-
-
-def sent(cloud: Cloud, channel: ScriptedChannel | None = None, of: Definition | None = None) -> EffectMessage:
-    """A member who just caused one effect; the message to perform it."""
-    if channel is not None:
-        memory = cloud.memory
-        shop = replace(memory.shop, channels={**memory.shop.channels, "mailbox": channel})
-        cloud.memory = replace(memory, shop=shop)
-    cloud.publish(of or definition([send(), wait()]))
-    cloud.log(log())
-    cloud.hop()
-    cloud.waiting(EFFECTS_TOPIC)
-    return EffectMessage(effect_id=cloud.only(Effect).id)
 
 
 def test_a_message_is_delivered_once_whatever_is_delivered_again(cloud: Cloud) -> None:
     message = sent(cloud)
     assert [outcome.code for outcome in cloud.perform(message)] == ["done"]
     assert [outcome.code for outcome in cloud.perform(message, message)] == ["duplicate", "duplicate"]
-    assert list(cloud.memory.mailbox.deliveries.values()) == [1]
+    assert list(cloud.mailbox.deliveries.values()) == [1]
     done = cloud.only(Effect)
     assert (done.status, done.attempts, done.sweep_at) == (EffectStatus.DONE, 1, None)
     assert done.expire_at is not None
@@ -88,17 +52,17 @@ def test_nobody_who_left_is_spoken_to(cloud: Cloud) -> None:
     cloud.hop()
     assert cloud.perform(message)[0].code == "skipped"
     assert cloud.only(Effect).reason == "the member left: exit event order"
-    assert cloud.memory.mailbox.messages == {}
+    assert cloud.mailbox.messages == {}
 
 
 def test_a_paused_journey_parks_its_effects_and_resume_takes_them_up(cloud: Cloud) -> None:
     message = sent(cloud)
-    pause(cloud.memory.shop, "journey-1")
+    pause(cloud.shop, "journey-1")
     cloud.at(after(seconds=6))
     assert cloud.perform(message)[0].code == "parked"
     parked = cloud.only(Effect)
     assert (parked.status, parked.attempts, parked.sweep_at, parked.parked) == (EffectStatus.PENDING, 0, None, True)
-    resume(cloud.memory.shop, "journey-1")
+    resume(cloud.shop, "journey-1")
     cloud.settle()
     cloud.at(after(seconds=12))
     assert cloud.perform()[0].code == "done"
@@ -125,7 +89,7 @@ def test_a_failure_is_tried_again_by_the_policy_until_it_is_dead(cloud: Cloud) -
     for _ in range(2):
         later = cloud.only(Effect).not_before
         assert later is not None
-        pauses.append(later - cloud.memory.clock.now())
+        pauses.append(later - cloud.clock.now())
         cloud.at(later)
         cloud.perform(message)
     assert timedelta(seconds=30) <= pauses[0] <= timedelta(seconds=33)
@@ -139,12 +103,6 @@ def test_a_permanent_failure_is_final_and_says_why(cloud: Cloud) -> None:
     message = sent(cloud, ScriptedChannel(Delivery("permanent", "no such address")))
     assert cloud.perform(message)[0].code == "failed"
     assert cloud.only(Effect).reason == "no such address"
-
-
-def test_a_channel_that_is_not_there_is_named_beside_those_that_are(cloud: Cloud) -> None:
-    message = sent(cloud, of=definition([send(channel="pigeon"), wait()]))
-    assert cloud.perform(message)[0].code == "failed"
-    assert cloud.only(Effect).reason == "no channel 'pigeon'; there are mailbox, webhook"
 
 
 @pytest.mark.parametrize(
@@ -202,8 +160,17 @@ def test_a_lost_wake_up_is_found_by_the_sweep(cloud: Cloud) -> None:
     assert cloud.progress.status is Status.ENDED
 
 
+def test_a_wake_up_that_died_with_the_performer_goes_out_when_the_message_comes_again(cloud: Cloud) -> None:
+    message = sent(cloud, of=definition([send(await_result=True)]))
+    cloud.perform(message)
+    cloud.waiting("journey-runs")
+    assert cloud.perform(message)[0].code == "duplicate"
+    cloud.hop()
+    assert cloud.progress.status is Status.ENDED
+
+
 def test_attributes_are_set_on_the_member_and_null_removes(cloud: Cloud) -> None:
-    cloud.memory.store.commit_many([(Create(member(old=1, kept=2)),)])
+    cloud.store.commit_many([(Create(member(old=1, kept=2)),)])
     node = {"id": "know", "key": "update_member", "settings": {"attributes": {"tier": "gold", "old": None}}}
     assert cloud.perform(sent(cloud, of=definition([node])))[0].code == "done"
     assert cloud.only(Member).attributes == {"kept": 2, "tier": "gold"}
@@ -212,16 +179,20 @@ def test_attributes_are_set_on_the_member_and_null_removes(cloud: Cloud) -> None
 def test_an_event_that_a_journey_emits_comes_back_in_as_any_other(cloud: Cloud) -> None:
     node = {"id": "say", "key": "emit_event", "settings": {"name": "tier.reached", "data": {"tier": "gold"}}}
     cloud.perform(sent(cloud, of=definition([node])))
-    emitted = read_log_entry(cloud.memory.publisher.take(EVENTS_TOPIC)[0], now=START)
+    emitted = read_log_entry(cloud.topics.take(EVENTS_TOPIC)[0], now=START)
     assert emitted is not None
     assert (emitted.name, emitted.member_id, emitted.depth, emitted.data["tier"]) == ("tier.reached", "ann", 1, "gold")
 
 
-def test_a_member_is_enrolled_in_another_journey_once(cloud: Cloud) -> None:
-    node = {"id": "next", "key": "enroll_journey", "settings": {"journey_id": "other", "data": {"from": "here"}}}
-    message = sent(cloud, of=definition([node]))
-    assert cloud.perform(message)[0].code == "failed"
+ENROLLING = definition([{"id": "next", "key": "enroll_journey", "settings": {"journey_id": "other", "data": {"from": "here"}}}])
+
+
+def test_nobody_is_enrolled_in_a_journey_that_is_not_ongoing(cloud: Cloud) -> None:
+    assert cloud.perform(sent(cloud, of=ENROLLING))[0].code == "failed"
     assert "no ongoing journey 'other'" in str(cloud.only(Effect).reason)
+
+
+def test_a_member_is_enrolled_in_another_journey_once(cloud: Cloud) -> None:
     other = Definition.model_validate(
         {
             "id": "other",
@@ -231,12 +202,11 @@ def test_a_member_is_enrolled_in_another_journey_once(cloud: Cloud) -> None:
             "node_paths": [{"source": "in", "target": "out"}],
         }
     )
-    again = Cloud()
-    again.publish(other)
-    message = sent(again, of=definition([node]))
-    assert again.perform(message)[0].code == "done"
-    again.hop()
-    enrolled = [progress for progress in again.all(Progress) if progress.journey_id == "other"]
+    cloud.publish(other)
+    message = sent(cloud, of=ENROLLING)
+    assert cloud.perform(message)[0].code == "done"
+    cloud.hop()
+    enrolled = [progress for progress in cloud.all(Progress) if progress.journey_id == "other"]
     assert [(progress.status, progress.trigger.data) for progress in enrolled] == [(Status.ENDED, {"from": "here"})]
 
 
@@ -256,18 +226,19 @@ def test_two_performers_racing_for_the_last_message_send_one(cloud: Cloud) -> No
     cloud.log(log(member="ann"), log(member="bob"))
     cloud.hop()
     first, second = (EffectMessage.model_validate(message) for message in cloud.waiting(EFFECTS_TOPIC))
-    store = cloud.memory.store
-    commit_many = store.commit_many
 
     def another_takes_it(commits: Sequence[Commit]) -> list[CommitResult]:
-        if any(isinstance(write.record, QuotaShare) for commit in commits for write in commit):
-            store.commit_many = commit_many  # type: ignore[method-assign]
+        takes_quota = any(isinstance(write.record, QuotaShare) for commit in commits for write in commit)
+        if takes_quota:
             assert cloud.perform(second)[0].code == "done"
-        return commit_many(commits)
+        results = cloud.store.commit_many(commits)
+        if not takes_quota:
+            instead(cloud.store, "commit_many", another_takes_it)
+        return results
 
-    store.commit_many = another_takes_it  # type: ignore[method-assign]
+    instead(cloud.store, "commit_many", another_takes_it)
     assert cloud.perform(first)[0].code == "skipped"
-    assert len(cloud.memory.mailbox.messages) == 1
+    assert len(cloud.mailbox.messages) == 1
 
 
 def test_a_retry_takes_nothing_more_from_the_quota_and_a_failure_gives_back(cloud: Cloud) -> None:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from sojourn.application.lifecycle import end, pause, resume
 from sojourn.application.messages import EFFECTS_TOPIC, RUNS_TOPIC, RunMessage
-from sojourn.application.ports import Outgoing
-from sojourn.application.records import Commit, CommitResult, Create
+from sojourn.application.records import Commit, CommitResult, Create, Update
 from sojourn.application.workshop import Limits
 from sojourn.domain.effect import Effect
 from sojourn.domain.journey import MemberEvent
 from sojourn.domain.progress import Progress, Status
-from sojourn.runtime.application import in_memory
-from tests.application.conftest import Cloud
-from tests.builders import START, after, definition, log, member, send, wait
+from tests.application.conftest import Cloud, MemoryCloud, instead
+from tests.builders import after, definition, log, member, send, wait
 
 SIMPLE = definition([wait(), send()])
 LISTENING = definition(
@@ -33,40 +32,29 @@ def enter(cloud: Cloud) -> Progress:
     return cloud.progress
 
 
-def instead_of_commit(cloud: Cloud, do: Callable[[Sequence[Commit]], list[CommitResult]]) -> None:
-    """Run `do` for the next commit only."""
-    store = cloud.memory.store
-    commit_many = store.commit_many
-
-    def once(commits: Sequence[Commit]) -> list[CommitResult]:
-        store.commit_many = commit_many  # type: ignore[method-assign]
-        return do(commits)
-
-    store.commit_many = once  # type: ignore[method-assign]
-
-
-def test_a_hop_without_effects_writes_one_document_and_reads_one(cloud: Cloud) -> None:
-    cloud.publish(SIMPLE)
-    enter(cloud)
-    cloud.hop()
-    cloud.log(log(member="bob"))
-    store = cloud.memory.store
+def test_a_hop_without_effects_writes_one_document_and_reads_one(memory_cloud: MemoryCloud) -> None:
+    memory_cloud.publish(SIMPLE)
+    enter(memory_cloud)
+    memory_cloud.hop()
+    memory_cloud.log(log(member="bob"))
+    store = memory_cloud.store
     store.forget_counts()
-    cloud.hop()
+    memory_cloud.hop()
     assert (dict(store.reads), dict(store.writes), dict(store.queries)) == ({"Progress": 1}, {"Progress": 1}, {})
 
 
-def test_a_hop_reads_the_member_only_where_the_definition_does(cloud: Cloud) -> None:
+def test_a_hop_reads_the_member_only_where_the_definition_does(memory_cloud: MemoryCloud) -> None:
+    cloud = memory_cloud
     branches = {"branches": [{"name": "gold", "condition": "member.attributes.tier == 'gold'"}]}
     of = definition(
         [{"id": "b", "key": "branch", "settings": branches}, wait()],
         [("start", "b"), ("b", "end", 0), ("b", "pause", 1), ("pause", "end")],
     )
     cloud.publish(of)
-    cloud.memory.store.commit_many([(Create(member(tier="gold")),)])
-    cloud.memory.shop.catalog.head(of.id), cloud.memory.shop.catalog.definition(of.id, 1)
+    cloud.store.commit_many([(Create(member(tier="gold")),)])
+    cloud.shop.catalog.head(of.id), cloud.shop.catalog.definition(of.id, 1)
     enter(cloud)
-    store = cloud.memory.store
+    store = cloud.store
     store.forget_counts()
     cloud.hop()
     assert (dict(store.reads), dict(store.writes)) == ({"Progress": 1, "Member": 1}, {"Progress": 1})
@@ -82,8 +70,8 @@ def test_a_hop_with_effects_commits_them_with_the_progress_and_then_publishes(cl
 
 
 @pytest.mark.parametrize("max_nodes", [1, 2, 32])
-def test_the_limit_of_nodes_changes_the_number_of_hops_and_nothing_else(max_nodes: int) -> None:
-    cloud = Cloud(in_memory(START, Limits(max_nodes_per_hop=max_nodes)))
+def test_the_limit_of_nodes_changes_the_number_of_hops_and_nothing_else(cloud: Cloud, max_nodes: int) -> None:
+    cloud.shop = replace(cloud.shop, limits=Limits(max_nodes_per_hop=max_nodes))
     cloud.publish(definition([send("one"), send("two"), send("three")]))
     enter(cloud)
     hops = 0
@@ -124,9 +112,7 @@ def test_a_batch_answers_for_each_message_by_itself(cloud: Cloud) -> None:
 def test_an_applied_commit_whose_answer_is_lost_is_known_by_its_token(cloud: Cloud) -> None:
     cloud.publish(definition([send()]))
     enter(cloud)
-    store = cloud.memory.store
-    for_real = store.commit_many
-    instead_of_commit(cloud, lambda commits: [CommitResult.UNKNOWN for _ in for_real(commits)])
+    instead(cloud.store, "commit_many", lambda commits: [CommitResult.UNKNOWN for _ in cloud.store.commit_many(commits)])
     assert cloud.hop()[0].code == "advanced"
     assert len(cloud.waiting(EFFECTS_TOPIC)) == 1
 
@@ -134,8 +120,8 @@ def test_an_applied_commit_whose_answer_is_lost_is_known_by_its_token(cloud: Clo
 def test_a_refused_retry_of_an_own_commit_is_known_by_its_token(cloud: Cloud) -> None:
     cloud.publish(definition([send()]))
     enter(cloud)
-    for_real = cloud.memory.store.commit_many
-    instead_of_commit(cloud, lambda commits: [*(for_real(commits) and for_real(commits))])
+    commit_many = cloud.store.commit_many
+    instead(cloud.store, "commit_many", lambda commits: commit_many(commits) and commit_many(commits))
     assert cloud.hop()[0].code == "advanced"
     assert cloud.progress.rev == 2
 
@@ -143,15 +129,15 @@ def test_a_refused_retry_of_an_own_commit_is_known_by_its_token(cloud: Cloud) ->
 def test_a_commit_that_was_not_applied_is_tried_again(cloud: Cloud) -> None:
     cloud.publish(definition([send()]))
     enter(cloud)
-    instead_of_commit(cloud, lambda commits: [CommitResult.UNKNOWN for _ in commits])
+    instead(cloud.store, "commit_many", lambda commits: [CommitResult.UNKNOWN for _ in commits])
     assert cloud.hop()[0].code == "advanced"
     assert cloud.progress.status is Status.ENDED
 
 
-def test_a_store_that_never_says_asks_for_the_message_again(cloud: Cloud) -> None:
+def test_a_store_that_never_says_asks_for_the_message_again(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     cloud.publish(SIMPLE)
     enter(cloud)
-    cloud.memory.store.commit_many = lambda commits: [CommitResult.UNKNOWN for _ in commits]  # type: ignore[method-assign]
+    monkeypatch.setattr(cloud.store, "commit_many", lambda commits: [CommitResult.UNKNOWN for _ in commits])
     assert cloud.hop()[0].retry
 
 
@@ -159,13 +145,12 @@ def test_a_lost_race_is_discarded_with_its_effects(cloud: Cloud) -> None:
     cloud.publish(definition([send()]))
     entered = enter(cloud)
     message = RunMessage(progress_id=entered.id, rev=1)
-    for_real = cloud.memory.store.commit_many
 
     def somebody_is_faster(commits: Sequence[Commit]) -> list[CommitResult]:
         cloud.hop(message)
-        return for_real(commits)
+        return cloud.store.commit_many(commits)
 
-    instead_of_commit(cloud, somebody_is_faster)
+    instead(cloud.store, "commit_many", somebody_is_faster)
     assert cloud.hop(message)[0].code == "duplicate"
     assert len(cloud.all(Effect)) == 1
     assert len(cloud.waiting(EFFECTS_TOPIC)) == 1
@@ -174,15 +159,8 @@ def test_a_lost_race_is_discarded_with_its_effects(cloud: Cloud) -> None:
 def test_a_publish_that_fails_after_the_commit_is_repaired_by_the_sweep(cloud: Cloud) -> None:
     cloud.publish(definition([send()]))
     enter(cloud)
-    publisher = cloud.memory.publisher
-    for_real = publisher.publish_many
-
-    def refuse(messages: Sequence[Outgoing]) -> list[bool]:
-        return [False] * len(messages)
-
-    publisher.publish_many = refuse  # type: ignore[method-assign]
+    instead(cloud.topics, "publish_many", lambda messages: [False for _ in messages])
     assert cloud.hop()[0].retry
-    publisher.publish_many = for_real  # type: ignore[method-assign]
     cloud.at(after(minutes=2))
     cloud.sweep()
     assert [outcome.code for outcome in cloud.perform()] == ["done"]
@@ -191,14 +169,13 @@ def test_a_publish_that_fails_after_the_commit_is_repaired_by_the_sweep(cloud: C
 def test_an_event_between_the_look_and_the_commit_is_seen_by_the_second_look(cloud: Cloud) -> None:
     cloud.publish(LISTENING)
     enter(cloud)
-    for_real = cloud.memory.store.commit_many
 
     def meanwhile(commits: Sequence[Commit]) -> list[CommitResult]:
         assert cloud.log(log("opened", at=after(seconds=1)))[0].code == "unwanted"  # nobody listens yet
         assert len(cloud.all(MemberEvent)) == 1
-        return for_real(commits)
+        return cloud.store.commit_many(commits)
 
-    instead_of_commit(cloud, meanwhile)
+    instead(cloud.store, "commit_many", meanwhile)
     cloud.hop()
     assert cloud.progress.status is Status.ENDED
     assert cloud.progress.context["w"]["branch"] == "b"
@@ -209,15 +186,15 @@ def test_a_signal_that_loses_a_race_is_looked_at_again(cloud: Cloud) -> None:
     entered = enter(cloud)
     cloud.hop()
     cloud.log(log("opened", at=after(seconds=1)))
-    for_real = cloud.memory.store.commit_many
 
     def a_sweep_bumps(commits: Sequence[Commit]) -> list[CommitResult]:
-        stored = cloud.memory.store.get_many(Progress, [entered.id])[0]
+        stored = cloud.store.get_many(Progress, [entered.id])[0]
         assert stored is not None
-        cloud.memory.store._put(cloud.memory.shop.stamp_progress(stored.value, rev=stored.value.rev))
-        return for_real(commits)
+        bumped = cloud.shop.stamp_progress(stored.value, rev=stored.value.rev)
+        assert cloud.store.commit_many([(Update(bumped, stored.version),)]) == [CommitResult.APPLIED]
+        return cloud.store.commit_many(commits)
 
-    instead_of_commit(cloud, a_sweep_bumps)
+    instead(cloud.store, "commit_many", a_sweep_bumps)
     assert cloud.hop()[0].code == "advanced"
     assert cloud.progress.status is Status.ENDED
 
@@ -225,12 +202,12 @@ def test_a_signal_that_loses_a_race_is_looked_at_again(cloud: Cloud) -> None:
 def test_a_member_on_a_paused_journey_is_parked_and_taken_up_on_resume(cloud: Cloud) -> None:
     cloud.publish(SIMPLE)
     enter(cloud)
-    pause(cloud.memory.shop, SIMPLE.id)
+    pause(cloud.shop, SIMPLE.id)
     assert cloud.hop()[0].code == "parked"
     assert (cloud.progress.parked, cloud.progress.sweep_at, cloud.progress.status) == (True, None, Status.READY)
     cloud.at(after(days=3))
     assert "requeued" not in cloud.sweep().notes
-    resume(cloud.memory.shop, SIMPLE.id)
+    resume(cloud.shop, SIMPLE.id)
     cloud.settle()
     assert cloud.hop()[0].code == "advanced"
     assert (cloud.progress.status, cloud.progress.schedule_at) == (Status.WAITING, after(days=4))
@@ -239,14 +216,13 @@ def test_a_member_on_a_paused_journey_is_parked_and_taken_up_on_resume(cloud: Cl
 def test_a_resume_between_the_head_and_the_park_is_seen_by_the_second_look(cloud: Cloud) -> None:
     cloud.publish(SIMPLE)
     enter(cloud)
-    pause(cloud.memory.shop, SIMPLE.id)
-    for_real = cloud.memory.store.commit_many
+    pause(cloud.shop, SIMPLE.id)
 
     def resumed(commits: Sequence[Commit]) -> list[CommitResult]:
-        resume(cloud.memory.shop, SIMPLE.id)  # finds nobody parked yet
-        return for_real(commits)
+        resume(cloud.shop, SIMPLE.id)  # finds nobody parked yet
+        return cloud.store.commit_many(commits)
 
-    instead_of_commit(cloud, resumed)
+    instead(cloud.store, "commit_many", resumed)
     cloud.hop()
     assert (cloud.progress.parked, cloud.progress.status) == (False, Status.WAITING)
 
@@ -255,12 +231,12 @@ def test_an_event_on_a_paused_journey_counts_on_resume(cloud: Cloud) -> None:
     cloud.publish(LISTENING)
     enter(cloud)
     cloud.hop()
-    pause(cloud.memory.shop, LISTENING.id)
+    pause(cloud.shop, LISTENING.id)
     cloud.at(after(hours=1))
     cloud.log(log("opened", at=after(hours=1)))
     assert cloud.hop()[0].code == "parked"
     cloud.at(after(days=2))
-    resume(cloud.memory.shop, LISTENING.id)
+    resume(cloud.shop, LISTENING.id)
     cloud.settle()
     cloud.at(after(days=2, minutes=1))
     cloud.hop()
@@ -271,10 +247,10 @@ def test_a_wait_that_is_not_due_is_armed_again_after_a_resume(cloud: Cloud) -> N
     cloud.publish(LISTENING)
     enter(cloud)
     cloud.hop()
-    pause(cloud.memory.shop, LISTENING.id)
+    pause(cloud.shop, LISTENING.id)
     cloud.at(after(hours=1))
     cloud.hop(RunMessage(progress_id=cloud.progress.id))
-    resume(cloud.memory.shop, LISTENING.id)
+    resume(cloud.shop, LISTENING.id)
     cloud.settle()
     cloud.at(after(hours=1, seconds=6))
     assert cloud.hop()[0].code == "nothing_due"
@@ -289,7 +265,7 @@ def test_ending_a_journey_cancels_who_is_on_the_way(cloud: Cloud) -> None:
     enter(cloud)
     cloud.hop()
     cloud.at(after(minutes=1))
-    end(cloud.memory.shop, SIMPLE.id, reason="enough")
+    end(cloud.shop, SIMPLE.id, reason="enough")
     cloud.settle()
     assert cloud.hop()[0].notes == ("canceled",)
     assert (cloud.progress.status, cloud.progress.end_reason, cloud.progress.sweep_at) == (Status.CANCELED, "enough", None)

@@ -35,7 +35,7 @@ def clocked(*, cron: str | None = "0 9 * * MON", timezone: str = "Asia/Taipei", 
 
 
 def jobs(cloud: Cloud) -> list[Job]:
-    return cloud.memory.jobs.jobs("")
+    return cloud.jobs.jobs("")
 
 
 def test_publishing_makes_one_job_for_each_schedule_trigger(cloud: Cloud) -> None:
@@ -47,7 +47,7 @@ def test_publishing_makes_one_job_for_each_schedule_trigger(cloud: Cloud) -> Non
 
 
 def test_pause_resume_and_end_keep_it_in_step(cloud: Cloud) -> None:
-    shop = cloud.memory.shop
+    shop = cloud.shop
     cloud.publish(clocked())
     pause(shop, JOURNEY)
     assert [job.paused for job in jobs(cloud)] == [True]
@@ -65,7 +65,7 @@ def test_pause_resume_and_end_keep_it_in_step(cloud: Cloud) -> None:
 def test_a_new_version_changes_the_job_or_takes_it_away(
     cloud: Cloud, second: Definition, expected: list[tuple[str, str]]
 ) -> None:
-    shop = cloud.memory.shop
+    shop = cloud.shop
     cloud.publish(clocked())
     pause(shop, JOURNEY)
     edit_journey(shop, second)
@@ -100,25 +100,25 @@ class NoJobs(MemoryJobs):
 
 
 def test_a_journey_without_schedule_never_asks_the_scheduler(cloud: Cloud) -> None:
-    cloud.memory = replace(cloud.memory, shop=replace(cloud.memory.shop, jobs=NoJobs()))
+    cloud.shop = replace(cloud.shop, jobs=NoJobs())
     cloud.publish(definition([wait()]))
-    pause(cloud.memory.shop, JOURNEY)
-    assert end(cloud.memory.shop, JOURNEY).status is JourneyStatus.ENDED
+    pause(cloud.shop, JOURNEY)
+    assert end(cloud.shop, JOURNEY).status is JourneyStatus.ENDED
 
 
 def test_where_the_scheduler_does_not_answer_the_change_holds_and_reconcile_makes_up_for_it(cloud: Cloud) -> None:
-    dead = replace(cloud.memory.shop, jobs=NoJobs())
+    dead = replace(cloud.shop, jobs=NoJobs())
     cloud.publish(clocked())
     with pytest.raises(Unavailable, match=r"^journey 'journey-1' is PAUSED, but its jobs are not in step yet: .*reconcile"):
         pause(dead, JOURNEY)
     assert cloud.only(Journey).status is JourneyStatus.PAUSED and not jobs(cloud)[0].paused
-    assert [repair.change for repair in reconcile_jobs(cloud.memory.shop)] == ["changed"]
+    assert [repair.change for repair in reconcile_jobs(cloud.shop)] == ["changed"]
     assert jobs(cloud)[0].paused
 
 
 def test_of_two_changes_at_once_the_later_one_stands(cloud: Cloud) -> None:
     """The pause wrote first and comes second to the scheduler: it finds the resume's head."""
-    shop = cloud.memory.shop
+    shop = cloud.shop
     cloud.publish(clocked())
     older = replace(get_journey(shop, JOURNEY), status=JourneyStatus.PAUSED)
     stored = shop.store.get_many(Journey, [JOURNEY])[0]
@@ -139,7 +139,7 @@ DRIFT: dict[str, tuple[Callable[[Workshop, Job], object], str]] = {
 
 @pytest.mark.parametrize(("drift", "change"), DRIFT.values(), ids=DRIFT.keys())
 def test_reconcile_repairs_drift_and_says_so(cloud: Cloud, drift: Callable[[Workshop, Job], object], change: str) -> None:
-    shop = cloud.memory.shop
+    shop = cloud.shop
     cloud.publish(clocked())
     (job,) = jobs(cloud)
     shop.jobs.put(replace(job, name="journey-sweep-every-minute"))  # somebody else's
@@ -151,15 +151,15 @@ def test_reconcile_repairs_drift_and_says_so(cloud: Cloud, drift: Callable[[Work
 
 @pytest.fixture
 def command(cloud: Cloud) -> Iterator[Callable[..., Result]]:
-    """`sojourn journeys reconcile` over the cloud in memory."""
-    install(cloud.memory.shop)
+    """`sojourn journeys reconcile` over the cloud."""
+    install(cloud.shop)
     yield lambda *options: CliRunner().invoke(app, ["reconcile", *options])
     install(None)
 
 
 def test_the_command_says_what_it_repaired(cloud: Cloud, command: Callable[..., Result]) -> None:
     cloud.publish(clocked())
-    cloud.memory.jobs.delete(NAME)
+    cloud.jobs.delete(NAME)
     found = command()
     assert (found.exit_code, found.output) == (0, f"created {NAME} (journey journey-1, node clock)\n")
     assert command().output == "every job is as it should be\n"
@@ -167,7 +167,7 @@ def test_the_command_says_what_it_repaired(cloud: Cloud, command: Callable[..., 
 
 def test_the_command_prints_json_where_it_is_asked_to(cloud: Cloud, command: Callable[..., Result]) -> None:
     cloud.publish(clocked())
-    cloud.memory.jobs.delete(NAME)
+    cloud.jobs.delete(NAME)
     repaired = [{"name": NAME, "change": "created", "description": "journey journey-1, node clock"}]
     assert json.loads(command("--json").output) == repaired
     assert json.loads(command("--json").output) == []

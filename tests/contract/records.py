@@ -12,9 +12,12 @@ from pydantic import JsonValue
 from sojourn.application.ports import Store
 from sojourn.application.records import CommitResult, Create, Record, S
 from sojourn.domain.audit import AuditEntry
-from sojourn.domain.effect import Effect, EffectStatus, Payload, SendMessage
+from sojourn.domain.breaker import Breaker, BreakerState
+from sojourn.domain.checkup import STAGES, Checkup
+from sojourn.domain.effect import Effect, EffectStatus, Failure, Payload, Rest, SendMessage
 from sojourn.domain.enrollment import Enrollment
 from sojourn.domain.event import Event
+from sojourn.domain.health import Ailment, Finding
 from sojourn.domain.history import Refusal, refusal_of
 from sojourn.domain.ids import derived_id, member_key
 from sojourn.domain.journey import (
@@ -128,6 +131,10 @@ BY_ANNOTATION: dict[object, st.SearchStrategy[object]] = {
     "Status": st.sampled_from(Status),
     "EffectStatus": st.sampled_from(EffectStatus),
     "JourneyStatus": st.sampled_from(JourneyStatus),
+    "BreakerState": st.sampled_from(BreakerState),
+    "Ailment": st.sampled_from(Ailment),
+    "Stage": st.sampled_from(STAGES),
+    "Failure": st.sampled_from(get_args(Failure)),
     "Mapping[str, str]": st.dictionaries(_texts, _texts, max_size=3),
     "Literal['pin', 'migrate', 'cancel']": st.sampled_from(["pin", "migrate", "cancel"]),
     "Literal['refuse', 'cancel']": st.sampled_from(["refuse", "cancel"]),
@@ -147,7 +154,7 @@ def _strategy(annotation: str) -> st.SearchStrategy[object]:
     return BY_ANNOTATION[plain] if plain == annotation else st.none() | BY_ANNOTATION[plain]
 
 
-for _part in (Migration, Extension, Settling):
+for _part in (Migration, Extension, Settling, Rest, Finding):
     BY_ANNOTATION[_part.__name__] = any_of(_part)
     BY_ANNOTATION[f"tuple[{_part.__name__}, ...]"] = st.lists(any_of(_part), max_size=2).map(tuple)
 
@@ -175,4 +182,6 @@ any_record: st.SearchStrategy[Record] = st.one_of(
     any_of(Refusal, id=_ids),
     any_of(Enrollment, id=_ids),
     any_of(AuditEntry, id=_ids),
+    any_of(Breaker, id=_ids),
+    any_of(Checkup, id=_ids),
 )

@@ -86,6 +86,15 @@ def test_a_field_of_an_earlier_release_takes_its_default() -> None:
     assert decode(Progress, document) == a_progress()
 
 
+def test_documents_from_before_there_were_traces_are_read() -> None:
+    effect, progress = encoded(replace(an_effect(), trace_id="t", caused_at=NOON)), encoded(a_progress())
+    for name in ("trace_id", "caused_at"):
+        del effect.fields[name]
+    assert decode(Effect, effect) == an_effect()
+    assert "trace" not in progress.fields["trigger"].map_value.fields
+    assert decode(Progress, progress).trace_id == a_progress().trace_id
+
+
 def test_a_document_without_a_required_field_is_not_decoded() -> None:
     document = encoded(a_progress())
     del document.fields["rev"]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sojourn.application.ports import Store
-from sojourn.application.records import Question, Tally, Where
+from sojourn.application.records import MAX_PAGE, Moment, Question, Tally, Where
+from sojourn.domain.audit import AuditEntry
 from sojourn.domain.effect import Effect, EffectStatus
 from sojourn.domain.history import Refusal
 from sojourn.domain.ids import member_key
+from sojourn.domain.journey import RejectedEvent, RejectedStatus
 from sojourn.domain.progress import GoalReached, Progress, Status, Step
-from tests.contract.records import NOON, a_journey, a_progress, a_refusal, an_effect, minutes, put
+from tests.contract.records import NOON, a_journey, a_progress, a_refusal, a_rejected, an_effect, minutes, put
 
 MARY = member_key("shop", "mary")
 
@@ -37,6 +39,26 @@ class TestFind:
         assert [stored.value.id for stored in first] == ["a", "b", "c"]
         assert [stored.value.id for stored in store.find(Progress, where, after="c")] == ["d"]
 
+    def test_a_page_is_as_long_as_it_is_asked_for(self, store: Store) -> None:
+        put(store, *(replace(a_progress(), id=f"p{number:03}") for number in range(MAX_PAGE + 1)))
+        where = {"journey_id": "welcome", "status": Status.WAITING}
+        assert len(store.find(Progress, where)) == MAX_PAGE
+        assert len(store.find(Progress, where, limit=4 * MAX_PAGE)) == MAX_PAGE + 1
+
+    def test_members_in_error(self, store: Store) -> None:
+        put(store, *(replace(a_progress(), id=status.value, status=status) for status in Status))
+        put(store, replace(a_progress("other"), id="other", status=Status.ERROR, bot_id="cafe", journey_id="cafe"))
+        for where, found in (({}, ["ERROR", "other"]), ({"bot_id": "cafe"}, ["other"]), ({"journey_id": "welcome"}, ["ERROR"])):
+            assert [stored.value.id for stored in store.find(Progress, {"in_error": True, **where})] == found
+
+    def test_rejected_events_by_what_became_of_them(self, store: Store) -> None:
+        replayed = replace(a_rejected("replayed"), replayed_at=NOON, abandoned_at=NOON)
+        put(store, a_rejected("open"), replayed, replace(a_rejected("abandoned"), abandoned_at=NOON))
+        found = {
+            status: [stored.value.id for stored in store.find(RejectedEvent, {"status": status})] for status in RejectedStatus
+        }
+        assert found == {"OPEN": ["open"], "REPLAYED": ["replayed"], "ABANDONED": ["abandoned"]}
+
 
 class TestNewest:
     def test_comes_first(self, store: Store) -> None:
@@ -44,9 +66,21 @@ class TestNewest:
         put(store, replace(an_effect(), id="other", member_key="somebody"))
         assert [stored.value.id for stored in store.newest(Effect, {"member_key": MARY}, limit=2)] == ["x3", "x2"]
 
-    def test_of_a_status(self, store: Store) -> None:
-        put(store, *(replace(an_effect(), id=status.value, status=status) for status in EffectStatus))
-        assert [stored.value.id for stored in store.newest(Effect, {"status": EffectStatus.DEAD})] == ["DEAD"]
+    def test_pages_continue_within_a_moment(self, store: Store) -> None:
+        entries = [AuditEntry(name, minutes(at), "olga", "x", "y", None, None) for at, name in enumerate("abcdef", start=1)]
+        same = [replace(entry, id=f"{entry.id}{entry.id}") for entry in entries]
+        put(store, *entries, *same)
+        found: list[str] = []
+        place: Moment | None = None
+        while page := store.newest(AuditEntry, {}, after=place, limit=5):
+            found += [stored.value.id for stored in page]
+            place = (page[-1].value.created_at, page[-1].value.id)
+        assert found == [name for entry in reversed(entries) for name in (f"{entry.id}{entry.id}", entry.id)]
+
+    def test_pages_of_a_subject(self, store: Store) -> None:
+        put(store, *(AuditEntry(f"{at}", minutes(at), "olga", "x", f"s{at % 2}", None, None) for at in range(6)))
+        found = store.newest(AuditEntry, {"subject": "s1"}, after=(minutes(5), "5"))
+        assert [stored.value.id for stored in found] == ["3", "1"]
 
     def test_refusals_of_a_member(self, store: Store) -> None:
         put(store, a_refusal("e1"), a_refusal("e2", at=minutes(1)), a_refusal("e3", member_id="john"))
@@ -80,6 +114,12 @@ class TestTally:
 
     def test_asks_nothing(self, store: Store) -> None:
         assert store.tally_many([]) == []
+
+    def test_counts_what_lies_beyond_an_id(self, store: Store) -> None:
+        put(store, *(replace(an_effect(), id=name, status=EffectStatus.DEAD) for name in "badc"), an_effect("pending"))
+        where = {"status": EffectStatus.DEAD}
+        asked = [Question(Effect, where), *(Question(Effect, where, after=name) for name in "abd")]
+        assert [tally.count for tally in store.tally_many(asked)] == [4, 3, 2, 0]
 
     def test_adds_up_revenue_and_counts_goals_without_any(self, store: Store) -> None:
         goals = [GoalReached("e", NOON, 12.5), GoalReached("e", NOON, 3.0), GoalReached("e", NOON), None]

@@ -33,7 +33,7 @@ from sojourn.domain.effect import Effect
 from sojourn.domain.enrollment import Enrollment
 from sojourn.domain.errors import Unavailable
 from sojourn.domain.history import Refusal
-from sojourn.domain.journey import Journey, JourneyStatus
+from sojourn.domain.journey import Journey, JourneyStatus, RejectedEvent
 from sojourn.domain.member import Member
 from sojourn.domain.progress import Progress
 from tests.contract.records import NOON, a_journey, a_progress, a_rejected, an_effect
@@ -153,6 +153,7 @@ def _serves(index: Any, equal: set[str], rest: list[tuple[str, str]]) -> bool:
 
 AT_NODE: Where = {"journey_id": "welcome", "node_id": "hello"}
 OF_VERSION: Where = {"journey_id": "welcome", "version": 1}
+PERIODS = ("2026-11-20T11:55", "2026-11-20T12:00")
 QUERIES = {
     "due progress": queries.due(Progress, 0, since=NOON, until=NOON, after=None),
     "due effects": queries.due(Effect, 0, since=None, until=NOON, after=(NOON, "name")),
@@ -167,7 +168,20 @@ QUERIES = {
     "progress at a node": queries.find(Progress, {**AT_NODE, "status": "ENDED"}, after="name", limit=9),
     "passages": queries.newest(Progress, {"member_key": "member"}, limit=9),
     "effects of a member": queries.newest(Effect, {"member_key": "member"}, limit=9),
-    "effects": queries.newest(Effect, {"status": "DEAD"}, limit=9),
+    "effects of a journey": queries.find(Effect, {"status": "DEAD", "journey_id": "welcome"}, after=None, limit=9),
+    "effects of a bot": queries.find(Effect, {"status": "DEAD", "bot_id": "shop"}, after="name", limit=9),
+    "effects left": queries.tally(Question(Effect, {"status": "DEAD", "bot_id": "shop"}), after="name"),
+    "members in error": queries.find(Progress, {"in_error": True}, after=None, limit=9),
+    "members in error of a journey": queries.find(Progress, {"in_error": True, "journey_id": "welcome"}, after=None, limit=9),
+    "members in error of a bot": queries.find(Progress, {"in_error": True, "bot_id": "shop"}, after="name", limit=9),
+    "journeys that failed": queries.greatest(Effect, "journey_id", {"failed_in": PERIODS}, below="welcome"),
+    "journeys with members in error": queries.greatest(Progress, "journey_id", {"failed_in": PERIODS}, below=None),
+    "failures of a journey": queries.tally(Question(Effect, {"journey_id": "welcome", "failed_in": PERIODS})),
+    "an example of those": queries.find(Effect, {"journey_id": "welcome", "failed_in": PERIODS}, after=None, limit=1),
+    "an example in error": queries.find(Progress, {"journey_id": "welcome", "failed_in": PERIODS}, after=None, limit=1),
+    "effects that were over": queries.tally(Question(Effect, {"journey_id": "welcome", "finished_in": PERIODS})),
+    "members who moved": queries.tally(Question(Progress, {"journey_id": "welcome", "moved_in": PERIODS})),
+    "failures at a node": queries.tally(Question(Effect, {**AT_NODE, "failure": "system"})),
     "refusals": queries.newest(Refusal, {"member_key": "member"}, limit=9),
     "reasons of refusal": queries.greatest(Refusal, "reason", {"journey_id": "welcome"}, below="filter"),
     "refused for": queries.tally(Question(Refusal, {"journey_id": "welcome", "reason": "filter"})),
@@ -180,13 +194,13 @@ QUERIES = {
     "entered on a day": queries.tally(Question(Progress, {"journey_id": "welcome", "entered_on": "2026-11-20"})),
     "reached": queries.tally(Question(Progress, {"journey_id": "welcome", "reached": "hello"})),
     "left at": queries.tally(Question(Progress, {"journey_id": "welcome", "left_at": "hello"})),
-    "rejected": queries.rejected(limit=1),
+    "rejected": queries.find(RejectedEvent, {"status": "OPEN"}, after=None, limit=1),
     "members of a bot": queries.find(Member, {"bot_id": "shop"}, after=None, limit=1),
     "open enrollments": queries.find(Enrollment, {"done": False}, after=None, limit=1),
     "journeys of a bot": queries.find(Journey, {"bot_id": "shop"}, after="name", limit=9),
     "journeys of a bot by status": queries.tally(Question(Journey, {"bot_id": "shop", "status": "DRAFT"})),
     "effects by status": queries.find(Effect, {"status": "DEAD"}, after="name", limit=9),
-    "audit": queries.newest(AuditEntry, {}, limit=9),
+    "audit": queries.newest(AuditEntry, {}, after=(NOON, "name"), limit=9),
     "audit of a subject": queries.newest(AuditEntry, {"subject": "journeys/welcome"}, limit=9),
 }
 

@@ -121,4 +121,5 @@ def test_environments_of_one_project_see_and_feed_only_their_own() -> None:
         assert job.pubsub_target.topic_name == "projects/shop/topics/a-journey-enrollments"
         one.delete(DAILY.name)
         assert (one.jobs(""), len(other.jobs(""))) == ([], 1)
-        one.close(), other.close()
+        one.close()
+        other.close()

@@ -5,27 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
-import grpc
 import pytest
 from google.api_core.exceptions import DeadlineExceeded, NotFound, RetryError, ServiceUnavailable
-from google.pubsub_v1 import PublisherClient, SubscriberClient
-from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
-from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 from pytest_mock import MockerFixture
 
 from sojourn.adapters.memory import MemoryPublisher
 from sojourn.adapters.pubsub import MAX_MESSAGES, MAX_REQUEST_BYTES, PubSubPublisher
 from sojourn.application.ports import Outgoing, Publisher
+from tests.subscriptions import Subscriptions
 
 TOPICS = ("journey-runs", "journey-effects")
-PULL_ROUNDS = 200
-CHANNEL = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", -1)]
 
 Pull: TypeAlias = Callable[[str, int], list[bytes]]
 
 
 @pytest.fixture(params=["memory", pytest.param("pubsub", marks=pytest.mark.emulators)])
-def topics(request: pytest.FixtureRequest, project: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Publisher, Pull]]:
+def topics(request: pytest.FixtureRequest, project: str) -> Iterator[tuple[Publisher, Pull]]:
     """A publisher, and how to pull what a topic holds: up to so many messages."""
     if request.param == "memory":
         memory = MemoryPublisher()
@@ -33,33 +28,11 @@ def topics(request: pytest.FixtureRequest, project: str, monkeypatch: pytest.Mon
         return
     host = request.getfixturevalue("pubsub_host")
     publisher = PubSubPublisher(project, emulator_host=host)
-    with grpc.insecure_channel(host, options=CHANNEL) as channel:
-        yield publisher, _pull_from(channel, project)
+    with Subscriptions(project, host=host) as subscriptions:
+        for topic in TOPICS:
+            subscriptions.open(topic)
+        yield publisher, subscriptions.pull
     publisher.close()
-
-
-def _pull_from(channel: grpc.Channel, project: str) -> Pull:
-    admin = PublisherClient(transport=PublisherGrpcTransport(channel=channel))
-    subscriber = SubscriberClient(transport=SubscriberGrpcTransport(channel=channel))
-    for topic in TOPICS:
-        admin.create_topic(name=f"projects/{project}/topics/{topic}")
-        subscriber.create_subscription(
-            name=f"projects/{project}/subscriptions/{topic}", topic=f"projects/{project}/topics/{topic}"
-        )
-
-    def pull(topic: str, wanted: int) -> list[bytes]:
-        found: list[bytes] = []
-        for _ in range(PULL_ROUNDS):
-            name = f"projects/{project}/subscriptions/{topic}"
-            answer = subscriber.pull(subscription=name, max_messages=100, timeout=5)
-            if answer.received_messages:
-                found += [each.message.data for each in answer.received_messages]
-                subscriber.acknowledge(subscription=name, ack_ids=[each.ack_id for each in answer.received_messages])
-            if len(found) >= wanted:
-                break
-        return found
-
-    return pull
 
 
 def test_what_was_published_can_be_pulled(topics: tuple[Publisher, Pull]) -> None:
@@ -93,6 +66,18 @@ def test_more_bytes_than_one_request_takes(topics: tuple[Publisher, Pull]) -> No
     sent = [bytes([number]) * (MAX_REQUEST_BYTES // 3) for number in range(4)]
     assert publisher.publish_many([Outgoing("journey-runs", data) for data in sent]) == [True] * 4
     assert [data[:1] for data in sorted(pull("journey-runs", 4))] == [b"\0", b"\1", b"\2", b"\3"]
+
+
+@pytest.mark.emulators
+def test_a_message_about_somebody_carries_their_trace_as_an_attribute(project: str, pubsub_host: str) -> None:
+    publisher = PubSubPublisher(project, emulator_host=pubsub_host)
+    traced = Outgoing("journey-runs", b"a", trace_id="4bf92f3577b34da6a3ce929d0e0e4736", span_id="00f067aa0ba902b7")
+    with Subscriptions(project, host=pubsub_host) as subscriptions:
+        subscriptions.open("journey-runs")
+        assert publisher.publish_many([traced, Outgoing("journey-runs", b"b")]) == [True, True]
+        found = {message.data: dict(message.attributes) for message in subscriptions.pull_messages("journey-runs", 2)}
+    publisher.close()
+    assert found == {b"a": {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}, b"b": {}}
 
 
 @pytest.fixture

@@ -221,7 +221,3 @@ class TestQueries:
         assert sorted(store.scan(Journey), key=lambda head: head.id) == heads
         assert sorted(store.scan(JourneyVersion), key=lambda version: version.id) == versions
         assert list(store.scan(Effect)) == []
-
-    def test_rejected_events_come_newest_first(self, store: Store) -> None:
-        put(store, *(a_rejected(f"r{at}", at=minutes(at)) for at in (1, 3, 2)))
-        assert [rejected.id for rejected in store.rejected(limit=2)] == ["r3", "r2"]

@@ -137,6 +137,13 @@ class TestProgress:
         lines = sojourn("progress", "show", BOT, MEMBER, "--journey", JOURNEY, "--json").json["lines"]
         assert [line["what"] for line in lines] == ["entered", "refused", "step", "step", "effect"]
 
+    def test_every_way_to_show_a_passage_names_its_trace(self, sojourn: Command, memory: InMemory) -> None:
+        play(memory)
+        trace = next(one for one in memory.store.scan(Progress) if one.member_id == MEMBER).trace_id
+        (passage,) = sojourn("progress", "show", BOT, MEMBER, "--json").json["passages"]
+        assert passage["trace_id"] == sojourn("progress", "show", passage["id"], "--json").json["trace_id"] == trace
+        assert all(f"trace {trace}" in sojourn("progress", "show", *who).out for who in ((BOT, MEMBER), (passage["id"],)))
+
     def test_list_by_status_and_node(self, sojourn: Command, memory: InMemory) -> None:
         play(memory)
         listed = sojourn("progress", "list", JOURNEY, "--status", "waiting", "--node", "pause", "--json").json
@@ -172,7 +179,7 @@ class TestEffects:
 
     def test_abandon(self, sojourn: Command, memory: InMemory) -> None:
         play(memory)
-        found = sojourn("effects", "abandon", kill(memory).id, "--reason", "[moot]", "--json")
+        found = sojourn("effects", "abandon", kill(memory).id, "--because", "[moot]", "--json")
         assert (found.json["status"], found.json["reason"]) == ("SKIPPED", "abandoned by an operator: [moot]")
         assert sojourn("effects", "list", "--status", "done", "--json").json[0]["status"] == "DONE"
 
@@ -191,7 +198,7 @@ class TestRejected:
         replayed = sojourn("rejected", "replay", listed["id"], "--json")
         assert (replayed.code, replayed.json["notes"]) == (0, ["entered"])
         assert sojourn("rejected", "list", "--json").json == []
-        assert listed["id"] in sojourn("rejected", "list", "--all").out
+        assert listed["id"] in sojourn("rejected", "list", "--status", "replayed").out
 
     def test_what_is_not_there(self, sojourn: Command) -> None:
         assert sojourn("rejected", "replay", "nothing").code == 1
@@ -221,7 +228,7 @@ class TestReport:
 
     def test_all_journeys_together(self, sojourn: Command, memory: InMemory) -> None:
         play(memory)
-        assert sojourn("journeys", "report", "--json").json["triggered"] == 2
+        assert sojourn("journeys", "report", "--json").json["passages_triggered"] == 2
         assert "bots that published a journey" in sojourn("journeys", "report").out
 
     def test_no_journey(self, sojourn: Command) -> None:

@@ -137,6 +137,22 @@ def test_a_child_that_dies_is_started_again_and_said_so(monkeypatch: pytest.Monk
     assert eventually(lambda: is_group_gone(supervised.child.pid))
 
 
+def test_one_that_is_killed_on_purpose_dies_at_one_stroke_and_is_started_again_without_a_growing_pause() -> None:
+    ups: SimpleQueue[str] = SimpleQueue()
+    said: SimpleQueue[str] = SimpleQueue()
+    supervised = Supervised(
+        lambda on_exit: ChildProcess([sys.executable, "-c", FAMILY], on_line=ups.put, on_exit=on_exit), say=said.put
+    )
+    for _ in range(2):
+        ups.get(timeout=DEADLINE_SECONDS)
+        before = supervised.child
+        supervised.kill()
+        assert supervised.child is not before
+        assert eventually(lambda pid=before.pid: is_group_gone(pid))  # type: ignore[misc]
+        assert said.get(timeout=DEADLINE_SECONDS) == "ended with exit code -9; started again in 0.2 s"
+    supervised.stop()
+
+
 def test_a_stopped_one_is_not_started_again_even_in_its_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "FIRST_RESTART_PAUSE_SECONDS", DEADLINE_SECONDS)
     said: SimpleQueue[str] = SimpleQueue()

@@ -27,11 +27,7 @@ def traffic() -> Traffic:
 
 def is_quiet(traffic: Traffic) -> bool:
     """Whether nothing is on its way at this moment."""
-    try:
-        traffic.wait_quiet(0)
-    except NotQuiet:
-        return False
-    return True
+    return traffic.is_quiet
 
 
 def test_a_message_is_on_its_way_until_its_function_acknowledges_it(traffic: Traffic) -> None:
@@ -72,6 +68,23 @@ def test_with_two_copies_every_message_is_acknowledged_twice() -> None:
 def test_a_topic_without_a_function_holds_nobody_up(traffic: Traffic) -> None:
     traffic.publish("journey-dead-letters", 1)
     assert is_quiet(traffic)
+
+
+def test_what_a_killed_function_never_said_can_be_taken_for_said(traffic: Traffic) -> None:
+    traffic.publish("journey-events", 3)
+    traffic.record("ingest", line())
+    assert not is_quiet(traffic)
+    traffic.balance()
+    assert is_quiet(traffic)
+    traffic.publish("journey-events", 1)
+    assert not is_quiet(traffic)
+
+
+def test_silence_is_counted_from_the_last_line(traffic: Traffic, monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = iter([100.0, 103.5])
+    monkeypatch.setattr("emulator.traffic.monotonic", lambda: next(moments))
+    traffic.record("ingest", line())
+    assert traffic.silent_seconds == 3.5
 
 
 def test_who_waits_is_woken_by_the_last_line(traffic: Traffic) -> None:

@@ -36,7 +36,7 @@ nodes:
 EVENT = {
     "event": "member.joined",
     "metadata": {"support_journey": True},
-    "data": {"bot_id": "shop", "member_id": "m-1", "name": "Ana"},
+    "data": {"bot_id": "shop", "member_id": "m-1", "name": "Ana", "email": "ana@example.com"},
 }
 
 
@@ -79,6 +79,7 @@ class Up:
         self.environment = os.environ | {"SOJOURN_STATE_DIR": str(state_dir)}
         self.state_file = state_dir / STATE_FILE
         self._said: SimpleQueue[str] = SimpleQueue()
+        self.everything_said: list[str] = []
         self.process = subprocess.Popen(
             [*SOJOURN, "up"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self.environment
         )
@@ -104,6 +105,7 @@ class Up:
         assert self.process.stdout is not None
         with self.process.stdout:
             for line in self.process.stdout:
+                self.everything_said.append(line)
                 self._said.put(line.rstrip())
 
     def await_said(self, part: str) -> str:
@@ -160,6 +162,8 @@ def test_a_log_line_becomes_a_message_a_dead_function_comes_back_and_ctrl_c_leav
         up.groups |= groups_below(up.process.pid)
         (state_dir / "hello.yaml").unlink()
         assert (up.end(signal.SIGINT), up.leftovers(), list(state_dir.iterdir())) == (0, [], [])
+    assert any("run_journey" in line for line in up.everything_said)
+    assert [line for line in up.everything_said if "Hi Ana" in line or "ana@example.com" in line or "m-1" in line] == []
 
 
 def test_up_again_after_sigterm_is_as_the_first_time(state_dir: Path) -> None:

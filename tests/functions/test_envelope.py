@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from sojourn.domain.errors import EnvelopeInvalid
 from sojourn.domain.event import read_log_entry
+from sojourn.domain.trace import TraceContext, derived_span_id, derived_trace_id
 from sojourn.runtime.envelope import MAX_BODY_BYTES, open_envelope, push_body
 from tests.builders import START
 from tests.functions.bodies import NO_ENVELOPE, payload_file
@@ -59,6 +60,22 @@ def test_a_real_push_says_when_pubsub_took_the_message(name: str) -> None:
 def test_a_time_that_is_none_is_left_out(odd: object) -> None:
     body = json.dumps({"message": {"data": "", "publishTime": odd}}).encode()
     assert open_envelope(body).published_at is None
+
+
+@pytest.mark.parametrize(
+    "odd", [None, 5, "x", [], {"traceparent": None}, {"traceparent": ["00"]}, {"traceparent": "00-x-y-01"}]
+)
+def test_attributes_that_name_no_trace_are_left_out(odd: object) -> None:
+    body = json.dumps({"message": {"data": "", "attributes": odd}}).encode()
+    assert open_envelope(body).parent is None
+
+
+@given(st.binary(), st.datetimes(timezones=st.just(UTC)))
+def test_where_and_when_a_message_was_published_comes_through(data: bytes, published_at: datetime) -> None:
+    place = TraceContext(derived_trace_id(data.hex()), derived_span_id(data.hex()))
+    body = push_body(data, attributes={"traceparent": place.traceparent}, published_at=published_at)
+    envelope = open_envelope(body)
+    assert (envelope.parent, envelope.published_at) == (place, published_at)
 
 
 @given(st.binary())

@@ -17,6 +17,7 @@ from sojourn.adapters.memory import MemoryStore
 from sojourn.application.catalog import Catalog
 from sojourn.application.messages import EffectMessage, EnrollMessage, Message, RunMessage, SweepMessage
 from sojourn.domain.errors import Unavailable
+from sojourn.domain.journey import RejectedEvent
 from sojourn.runtime.application import InMemory, in_memory, install
 from sojourn.runtime.envelope import push_body
 from tests.builders import START, entry, log
@@ -87,13 +88,13 @@ def test_what_was_handled_is_answered_204_without_a_body(
     (line,) = lines(capsys)
     assert (line["function"], line["status"], line["severity"]) == (name, 204, "INFO")
     assert line["outcomes"]
-    assert cloud.store.rejected() == []
+    assert list(cloud.store.scan(RejectedEvent)) == []
 
 
 @pytest.mark.parametrize("payload", ["wrapped_push", "emulator_push", "eventarc_push"])
 def test_a_real_push_of_a_log_entry_is_taken_in(payload: str, cloud: InMemory) -> None:
     assert call(FUNCTIONS["ingest"], payload_file(payload)) == ("", 204)
-    assert cloud.store.rejected() == []
+    assert list(cloud.store.scan(RejectedEvent)) == []
 
 
 @pytest.mark.parametrize("body", NO_ENVELOPE.values(), ids=NO_ENVELOPE.keys())
@@ -115,7 +116,7 @@ def test_data_that_is_no_message_is_kept_whole_and_once(
 ) -> None:
     for _ in range(2):
         assert call(FUNCTIONS[name], push_body(data)) == ("", 204)
-    (kept,) = cloud.store.rejected()
+    (kept,) = cloud.store.scan(RejectedEvent)
     assert (kept.data, kept.created_at) == (data, START)
     assert 0 < len(kept.detail) <= 500
     assert [line["outcomes"] for line in lines(capsys)] == [{"rejected": 1, kept.reason: 1}] * 2
@@ -125,7 +126,7 @@ def test_data_that_is_no_message_is_kept_whole_and_once(
 @pytest.mark.parametrize("name", NAMES)
 def test_a_push_without_data_is_kept_and_not_sent_again(name: str, payload: str, cloud: InMemory) -> None:
     assert call(FUNCTIONS[name], payload_file(payload)) == ("", 204)
-    assert [kept.data for kept in cloud.store.rejected()] == [b""]
+    assert [kept.data for kept in cloud.store.scan(RejectedEvent)] == [b""]
 
 
 def test_an_entry_that_is_none_of_ours_is_counted_and_not_kept(cloud: InMemory, capsys: pytest.CaptureFixture[str]) -> None:
@@ -159,7 +160,7 @@ def test_a_store_that_does_not_answer_is_503_so_that_the_message_comes_again(
     stand_on(cloud, FailingStore(DOWN))
     assert call(FUNCTIONS[name], push_body(GOOD[name] if data == "good" else b"garbage")) == ("503", 503)
     (line,) = lines(capsys)
-    assert (line["severity"], line["error"]) == ("WARNING", "Firestore: deadline exceeded")
+    assert (line["severity"], line["error"]) == ("WARNING", "Unavailable")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -169,8 +170,9 @@ def test_a_bug_is_500_with_the_stack_in_the_log_and_not_in_the_answer(
     stand_on(cloud, FailingStore(BUG))
     assert call(FUNCTIONS[name], push_body(GOOD[name])) == ("500", 500)
     (line,) = lines(capsys)
-    assert (line["severity"], line["error"]) == ("ERROR", "ZeroDivisionError('a secret of the house')")
+    assert (line["severity"], line["error"]) == ("ERROR", "ZeroDivisionError")
     assert "in _fail" in str(line["stack_trace"])
+    assert "a secret of the house" not in str(line)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

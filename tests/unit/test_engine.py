@@ -286,9 +286,10 @@ def test_an_awaited_result_wakes_the_member_and_is_in_the_context() -> None:
     waiting = start(of)
     assert (waiting.progress.status, waiting.progress.awaits) == (Status.WAITING, waiting.effects[0].id)
     assert waiting.progress.sweep_at is not None
-    unrelated = go_on(of, waiting, EffectFinished("another", "DONE"), now=after(hours=1))
+    unrelated = go_on(of, waiting, EffectFinished("another", "DONE", after(hours=1)), now=after(hours=1))
     assert unrelated.progress is waiting.progress
-    done = go_on(of, waiting, EffectFinished(waiting.effects[0].id, "DONE", result={"id": "m1"}), now=after(hours=1))
+    finished = EffectFinished(waiting.effects[0].id, "DONE", after(hours=1), result={"id": "m1"})
+    done = go_on(of, waiting, finished, now=after(hours=1))
     assert done.progress.status is Status.ENDED
     assert done.progress.context["hello"]["result"] == {"id": "m1"}
 
@@ -339,5 +340,5 @@ def test_a_payload_out_of_bounds_is_an_error_that_names_the_node() -> None:
     of = definition([send("hello", "{{ event.data.text }}")])
     at = progress(of, trigger=event(data={"text": "x" * 70_000}))
     failed = advance(of, at, Resume(), member=None, now=START).progress
-    assert failed.status is Status.ERROR
+    assert (failed.status, failed.expire_at) == (Status.ERROR, None), "it waits for an operator, however long"
     assert "node 'hello' puts out 70,002 bytes" in str(failed.end_reason)

@@ -91,6 +91,8 @@ UNREADABLE = {
     "latin-1": holding('"é"'.encode("latin-1")),
     "NaN": holding(b"NaN"),
     "Infinity": holding(b"-Infinity"),
+    "a number beyond a double": holding(b"1e400"),
+    "a number below all doubles": holding(b"[[-1.8E+308]]"),
     "a number of 5,000 digits": holding(b"1" * 5_000),
     "100,000 brackets": b"[" * 100_000,
     "100,000 brackets, closed": holding(nested(100_000)),
@@ -259,11 +261,11 @@ def test_an_emitted_event_comes_back_as_it_was_written(data: dict[str, JsonValue
     assert read(write_log_entry(written)) == written
 
 
-def test_an_emitted_event_is_of_the_same_member_and_one_deeper() -> None:
+def test_an_emitted_event_is_of_the_same_member_and_trace_and_one_deeper() -> None:
     emitted = emitted_by(event(), identifier="e2", name="tier", data={"bot_id": "other"}, now=after(hours=1))
     assert (emitted.member_key, emitted.depth, emitted.occurred_at) == (event().member_key, 1, after(hours=1))
     assert read_log_entry(write_log_entry(emitted), now=after(hours=1)) == Event(
-        "e2", "tier", BOT, MEMBER, after(hours=1), {"bot_id": BOT, "member_id": MEMBER}, 1
+        "e2", "tier", BOT, MEMBER, after(hours=1), {"bot_id": BOT, "member_id": MEMBER}, 1, event().trace_id
     )
 
 
@@ -286,7 +288,7 @@ def test_no_json_raises_anything_but_a_rejection(value: JsonValue) -> None:
     read_or_reject(json.dumps(value).encode())
 
 
-PLACES = ["timestamp", "insertId", "logName", "jsonPayload", "jsonPayload.event", "jsonPayload.data", "jsonPayload.metadata"]
+PLACES = ["timestamp", "insertId", "logName", "trace", "jsonPayload", "jsonPayload.event", "jsonPayload.data", "jsonPayload.metadata"]
 PLACES += [f"jsonPayload.data.{key}" for key in ("bot_id", "member_id", "more")]
 PLACES += [f"jsonPayload.metadata.{key}" for key in ("event_id", "schema_version", "occurred_at", "depth", "support_journey")]
 

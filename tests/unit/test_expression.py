@@ -12,6 +12,7 @@ from pydantic import JsonValue
 
 from sojourn.domain.expression import (
     MAX_EXPRESSION_CHARACTERS,
+    MAX_RENDERED_CHARACTERS,
     Scope,
     as_text,
     compile_expression,
@@ -175,6 +176,8 @@ def test_any_text_compiles_or_is_refused_and_what_compiles_evaluates(source: str
         ("{{ [0.0 / 0.0] }}", [None]),
         ({"to": ["{{ event.data.name }}", 5, None], "{{ key }}": True}, {"to": ["Ann", 5, None], "{{ key }}": True}),
         ("no placeholder, } or {", "no placeholder, } or {"),
+        ("{{ event.data.total }} }}", "12 }}"),
+        ("{{ event.data.total }}}", "12}"),
         (7, 7),
     ],
     ids=str,
@@ -189,6 +192,13 @@ def test_a_placeholder_without_a_value_is_empty_and_every_reason_is_told() -> No
     rendered = render({"a": "Hi {{ event.data.nick }}!", "b": ["{{ event.data.items[9] }}"]}, seen())
     assert rendered.value == {"a": "Hi !", "b": [None]}
     assert rendered.reasons == ("event.data.nick: no nick", "event.data.items[9]: index out of bounds: 9")
+
+
+def test_placeholders_put_in_so_much_and_the_rest_stay_empty() -> None:
+    text = "x" * 40_000
+    rendered = render(["{{ event.data.text }}"] * 9, scope({"event": {"data": {"text": text}}}))
+    assert rendered.value == [text, text, *[None] * 7]
+    assert 2 * len(text) > MAX_RENDERED_CHARACTERS
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from sojourn.domain.schedule import EARLY, LATE, ScheduleTriggerSettings, last_strike, next_strike, parse_cron
 
-BERLIN = "Europe/Berlin"
+BERLIN, NEW_YORK, LORD_HOWE, CAIRO = "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Cairo"
 
 
 def moment(text: str) -> datetime:
@@ -67,9 +68,29 @@ def test_strikes_follow_the_wall_clock(line: str, zone: str, now: str, last: str
     assert next_strike(line, zone, after=moment(now)) == moment(following)
 
 
+@pytest.mark.parametrize(
+    ("line", "zone", "strikes"),
+    [
+        ("30 2 * * *", BERLIN, ["2026-03-28 01:30", "2026-03-29 01:00", "2026-03-30 00:30"]),
+        ("30 2 * * *", BERLIN, ["2026-10-24 00:30", "2026-10-25 00:30", "2026-10-26 01:30"]),
+        ("30 2 * * *", NEW_YORK, ["2026-03-07 07:30", "2026-03-08 07:00", "2026-03-09 06:30"]),
+        ("30 1 * * *", NEW_YORK, ["2026-10-31 05:30", "2026-11-01 05:30", "2026-11-02 06:30"]),
+        ("15 2 * * *", LORD_HOWE, ["2026-10-02 15:45", "2026-10-03 15:30", "2026-10-04 15:15"]),
+        ("45 1 * * *", LORD_HOWE, ["2026-04-03 14:45", "2026-04-04 14:45", "2026-04-05 15:15"]),
+        ("0 0 * * *", CAIRO, ["2026-04-22 22:00", "2026-04-23 22:00", "2026-04-24 21:00"]),
+        ("30 23 * * *", CAIRO, ["2026-10-28 20:30", "2026-10-29 20:30", "2026-10-30 21:30"]),
+    ],
+)
+def test_a_daily_line_strikes_once_a_day_whatever_clocks_do(line: str, zone: str, strikes: list[str]) -> None:
+    """A time that clocks leave out strikes when they go on; of one that they show twice the first strikes."""
+    for last, following in itertools.pairwise(map(moment, strikes)):
+        assert next_strike(line, zone, after=last) == following
+        assert last_strike(line, zone, until=last) == last == last_strike(line, zone, until=following - timedelta(seconds=1))
+
+
 @given(
     st.sampled_from(["* * * * *", "*/7 * * * *", "15 3 * * *", "0 9 * * MON", "30 2 1 * *"]),
-    st.sampled_from(["UTC", BERLIN, "America/New_York", "Australia/Lord_Howe"]),
+    st.sampled_from(["UTC", BERLIN, NEW_YORK, LORD_HOWE]),
     st.datetimes(datetime(2026, 1, 1), datetime(2028, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - hypothesis adds the zone
 )
 def test_whatever_is_published_until_the_next_strike_is_the_same_firing(line: str, zone: str, now: datetime) -> None:

@@ -14,10 +14,21 @@ from typing import Any, TypeAlias, cast
 from sojourn.adapters.firestore_values import JSON, Fields, Form, Shape, Special, Value, form_of, one_of
 from sojourn.application.records import R, Record
 from sojourn.domain.audit import AuditEntry
+from sojourn.domain.breaker import Breaker
+from sojourn.domain.checkup import Checkup
 from sojourn.domain.effect import CallWebhook, Effect, EmitEvent, EnrollJourney, SendMessage, UpdateMember
 from sojourn.domain.enrollment import Enrollment
 from sojourn.domain.history import Refusal
-from sojourn.domain.journey import Entries, Journey, JourneyVersion, MemberEvent, QuotaShare, RejectedEvent, version_id
+from sojourn.domain.journey import (
+    Entries,
+    Journey,
+    JourneyVersion,
+    MemberEvent,
+    QuotaShare,
+    RejectedEvent,
+    RejectedStatus,
+    version_id,
+)
 from sojourn.domain.member import Member
 from sojourn.domain.progress import Progress, Step
 
@@ -40,6 +51,8 @@ COLLECTIONS: dict[type, str] = {
     Refusal: "refusals",
     Enrollment: "enrollments",
     AuditEntry: "audit",
+    Breaker: "breakers",
+    Checkup: "checkups",
 }
 
 
@@ -58,14 +71,20 @@ _SHARD = Special(form_of(int), lambda record: record.shard if record.sweep_at is
 # Only looked for where it is set, so that its index stays small.
 _PARKED = Special(form_of(bool), lambda effect: effect.parked or None)
 _SETTLES = Special(form_of(bool), lambda head: head.settling is not None or None, derived=True)
+_IN_ERROR = Special(form_of(bool), lambda progress: progress.in_error or None, derived=True)
 _COUNTED_BY: dict[str, Form | Special] = {
     "reached": Special(form_of(tuple[str, ...]), attrgetter("reached"), derived=True),
     "left_at": Special(form_of(str), attrgetter("left_at"), derived=True),
     "entered_on": Special(form_of(str), attrgetter("entered_on"), derived=True),
+    "moved_in": Special(form_of(str), attrgetter("moved_in"), derived=True),
+    "failed_in": Special(form_of(str), attrgetter("failed_in"), derived=True),
     "goal_reached": Special(form_of(bool), lambda progress: progress.goal_reached or None, derived=True),
     "goal_revenue": Special(form_of(float), attrgetter("goal_revenue"), derived=True),
 }
-_SKIPPED_FOR = Special(form_of(str), attrgetter("skipped_for"), derived=True)
+_REJECTED_STATUS = Special(form_of(RejectedStatus), attrgetter("status"), derived=True)
+_EFFECTS_COUNTED_BY: dict[str, Form | Special] = {
+    name: Special(form_of(str), attrgetter(name), derived=True) for name in ("skipped_for", "finished_in", "failed_in")
+}
 _MEMBER_KEY = Special(form_of(str), lambda kept: kept.event.member_key, derived=True)
 _PAYLOAD = one_of(
     send_message=Shape(SendMessage),
@@ -75,18 +94,20 @@ _PAYLOAD = one_of(
     enroll_journey=Shape(EnrollJourney),
 )
 _SHAPES = {
-    Progress: Shape(Progress, known=["id"], shard=_SHARD, trail=_TRAIL, **_COUNTED_BY),
-    Effect: Shape(Effect, known=["id"], shard=_SHARD, payload=_PAYLOAD, parked=_PARKED, skipped_for=_SKIPPED_FOR),
+    Progress: Shape(Progress, known=["id"], shard=_SHARD, trail=_TRAIL, in_error=_IN_ERROR, **_COUNTED_BY),
+    Effect: Shape(Effect, known=["id"], shard=_SHARD, payload=_PAYLOAD, parked=_PARKED, **_EFFECTS_COUNTED_BY),
     Journey: Shape(Journey, known=["id"], settles=_SETTLES),
     JourneyVersion: Shape(JourneyVersion, known=["journey_id", "version"]),
     Entries: Shape(Entries, known=["id"]),
     Member: Shape(Member),
     MemberEvent: Shape(MemberEvent, member_key=_MEMBER_KEY),
     QuotaShare: Shape(QuotaShare, known=["id"]),
-    RejectedEvent: Shape(RejectedEvent, known=["id"]),
+    RejectedEvent: Shape(RejectedEvent, known=["id"], status=_REJECTED_STATUS),
     Refusal: Shape(Refusal, known=["id"]),
     Enrollment: Shape(Enrollment, known=["id"]),
     AuditEntry: Shape(AuditEntry, known=["id"]),
+    Breaker: Shape(Breaker, known=["id"]),
+    Checkup: Shape(Checkup, known=["id"]),
 }
 
 

@@ -15,7 +15,7 @@ from sojourn.adapters.firestore_codec import COLLECTIONS
 from sojourn.adapters.firestore_values import Value, form_of
 from sojourn.application.records import MAX_PAGE, Question, Where
 from sojourn.domain.effect import Effect
-from sojourn.domain.journey import Journey, JourneyStatus, JourneyVersion, MemberEvent, RejectedEvent
+from sojourn.domain.journey import Journey, JourneyStatus, JourneyVersion, MemberEvent
 from sojourn.domain.progress import Progress, Status
 
 Query: TypeAlias = Any
@@ -78,19 +78,15 @@ def parked_effects(journey_id: str) -> Query:
     return _query(Effect, ("journey_id", "EQUAL", journey_id), ("parked", "EQUAL", True))
 
 
-def rejected(*, limit: int) -> Query:
-    """Rejected events, newest first."""
-    return _query(RejectedEvent, order_by=("created_at",), newest_first=True, limit=limit)
-
-
 def find(kind: type, where: Where, *, after: str | None, limit: int) -> Query:
     """Documents where all of that holds, by id; `after` is the full name of a document."""
     return _query(kind, *_conditions(where), order_by=(_NAME,), after=(after,) if after else (), limit=limit)
 
 
-def newest(kind: type, where: Where, *, limit: int) -> Query:
-    """The same, the newest first."""
-    return _query(kind, *_conditions(where), order_by=("created_at",), newest_first=True, limit=limit)
+def newest(kind: type, where: Where, *, after: tuple[datetime, str] | None = None, limit: int) -> Query:
+    """The same, the newest first; `after` is the moment and the full name of a document."""
+    order_by = ("created_at", _NAME)
+    return _query(kind, *_conditions(where), order_by=order_by, newest_first=True, after=after or (), limit=limit)
 
 
 def greatest(kind: type, attribute: str, where: Where, *, below: str | None) -> Query:
@@ -101,9 +97,11 @@ def greatest(kind: type, attribute: str, where: Where, *, below: str | None) -> 
     return query
 
 
-def tally(question: Question) -> Query:
-    """The count as `count`, and where asked for the sum as `total`: a StructuredAggregationQuery."""
-    query = _Aggregation(structured_query=_query(question.kind, *_conditions(question.where), limit=None))
+def tally(question: Question, *, after: str | None = None) -> Query:
+    """The count as `count`, and where asked for the sum as `total`: a StructuredAggregationQuery. `after` is a full name."""
+    order_by, beyond = ((_NAME,), (after,)) if after else ((), ())
+    found = _query(question.kind, *_conditions(question.where), order_by=order_by, after=beyond, limit=None)
+    query = _Aggregation(structured_query=found)
     query.aggregations.add(alias="count").count.SetInParent()
     if question.sum_of is not None:
         query.aggregations.add(alias="total").sum.field.field_path = question.sum_of

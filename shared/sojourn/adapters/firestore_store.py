@@ -41,6 +41,7 @@ from sojourn.application.records import (
     CommitResult,
     Create,
     Delete,
+    Moment,
     Question,
     R,
     S,
@@ -51,7 +52,7 @@ from sojourn.application.records import (
 )
 from sojourn.domain.effect import Effect
 from sojourn.domain.errors import Unavailable
-from sojourn.domain.journey import Journey, JourneyStatus, MemberEvent, RejectedEvent
+from sojourn.domain.journey import Journey, JourneyStatus, MemberEvent
 from sojourn.domain.progress import Progress
 
 REQUEST_TIMEOUT_SECONDS = 8.0
@@ -145,12 +146,12 @@ class FirestoreStore:
         except _LOST:
             return [CommitResult.CONFLICT] * len(batch)
         except _TRANSIENT as error:
-            _log.warning("no clear answer to a commit of %d: %s", len(batch), error)
+            _log.warning("no clear answer to a commit of %d: %s", len(batch), type(error).__name__)
             return [CommitResult.UNKNOWN] * len(batch)
         except InvalidArgument as error:
             if len(batch) > 1:
                 return [result for each in batch for result in self._send([each])]
-            _log.warning("%s: %s", commits[0][0].update.name, error)
+            _log.warning("%s: %s", commits[0][0].update.name, type(error).__name__)  # what it says may quote a value
             return [CommitResult.REFUSED]
 
     def _commit(self, writes: list[_Message]) -> list[CommitResult]:
@@ -197,8 +198,9 @@ class FirestoreStore:
         last = self._name(kind, after) if after is not None else None
         return self._stored(kind, queries.find(kind, where, after=last, limit=limit))
 
-    def newest(self, kind: type[R], where: Where, *, limit: int = MAX_PAGE) -> list[Stored[R]]:
-        return self._stored(kind, queries.newest(kind, where, limit=limit))
+    def newest(self, kind: type[R], where: Where, *, after: Moment | None = None, limit: int = MAX_PAGE) -> list[Stored[R]]:
+        last = (after[0], self._name(kind, after[1])) if after is not None else None
+        return self._stored(kind, queries.newest(kind, where, after=last, limit=limit))
 
     def distinct(self, kind: type[R], attribute: str, where: Where) -> list[str]:
         texts: list[str] = []
@@ -213,7 +215,8 @@ class FirestoreStore:
         return list(self._pool.map(self._tally, questions))
 
     def _tally(self, question: Question) -> Tally:
-        query = queries.tally(question)
+        last = self._name(question.kind, question.after) if question.after is not None else None
+        query = queries.tally(question, after=last)
         request = types.RunAggregationQueryRequest.pb()(parent=self._root, structured_aggregation_query=query)
         wrapped = types.RunAggregationQueryRequest.wrap(request)
         with _unavailable():
@@ -227,9 +230,6 @@ class FirestoreStore:
         while page := self._run(queries.everything(kind, after=last)):
             yield from (decode(kind, document) for document in page)
             last = page[-1].name
-
-    def rejected(self, *, limit: int = MAX_PAGE) -> list[RejectedEvent]:
-        return self._records(RejectedEvent, queries.rejected(limit=limit))
 
     def _stored(self, kind: type[R], query: queries.Query) -> list[Stored[R]]:
         return [_stored(kind, document) for document in self._run(query)]

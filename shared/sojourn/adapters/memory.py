@@ -22,6 +22,7 @@ from sojourn.application.records import (
     CommitResult,
     Create,
     Delete,
+    Moment,
     Question,
     R,
     Record,
@@ -30,9 +31,11 @@ from sojourn.application.records import (
     Tally,
     Where,
 )
-from sojourn.domain.effect import Delivery, Effect, RetryPolicy
-from sojourn.domain.journey import Journey, JourneyStatus, MemberEvent, RejectedEvent
+from sojourn.domain.breaker import BreakerPolicy
+from sojourn.domain.effect import Delivery, Effect
+from sojourn.domain.journey import Journey, JourneyStatus, MemberEvent
 from sojourn.domain.progress import Progress
+from sojourn.domain.retry import RetryPolicy
 from sojourn.domain.schedule import next_strike
 
 _Documents = dict[str, Stored[Any]]
@@ -144,9 +147,13 @@ class MemoryStore:
         found = sorted(self._query(kind, lambda record: _holds(record, where)), key=lambda stored: stored.value.id)
         return [stored for stored in found if after is None or stored.value.id > after][:limit]
 
-    def newest(self, kind: type[R], where: Where, *, limit: int = MAX_PAGE) -> list[Stored[R]]:
+    def newest(self, kind: type[R], where: Where, *, after: Moment | None = None, limit: int = MAX_PAGE) -> list[Stored[R]]:
+        def place(stored: Stored[Any]) -> Moment:
+            return stored.value.created_at, stored.value.id
+
         found: list[Stored[Any]] = list(self._query(kind, lambda record: _holds(record, where)))
-        return sorted(found, key=lambda stored: stored.value.created_at, reverse=True)[:limit]
+        beyond = [stored for stored in found if after is None or place(stored) < after]
+        return sorted(beyond, key=place, reverse=True)[:limit]
 
     def distinct(self, kind: type[R], attribute: str, where: Where) -> list[str]:
         values = {getattr(stored.value, attribute) for stored in self._query(kind, lambda record: _holds(record, where))}
@@ -157,13 +164,10 @@ class MemoryStore:
 
     def _tally(self, question: Question) -> Tally:
         kind: Any = question.kind
-        found = [stored.value for stored in self._query(kind, lambda record: _holds(record, question.where))]
+        beyond = question.after or ""
+        found = [s.value for s in self._query(kind, lambda record: _holds(record, question.where)) if s.value.id > beyond]
         numbers = [getattr(record, question.sum_of) or 0 for record in found] if question.sum_of else []
         return Tally(len(found), float(sum(numbers)))
-
-    def rejected(self, *, limit: int = MAX_PAGE) -> list[RejectedEvent]:
-        found = [stored.value for stored in self._query(RejectedEvent, lambda _: True)]
-        return sorted(found, key=lambda rejected: rejected.created_at, reverse=True)[:limit]
 
     def _query(self, kind: type[R], wanted: Any) -> list[Stored[R]]:
         with self._lock:
@@ -182,22 +186,26 @@ def _is(value: object, wanted: object) -> bool:
 
 
 class MemoryPublisher:
-    """`Publisher` into lists: `take` hands over what a topic holds."""
+    """`Publisher` into lists: `take` hands over what a topic holds, `take_messages` with its attributes."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._topics: dict[str, list[bytes]] = defaultdict(list)
+        self._topics: dict[str, list[Outgoing]] = defaultdict(list)
         self.published: Counter[str] = Counter()
 
     def publish_many(self, messages: Sequence[Outgoing]) -> list[bool]:
         with self._lock:
             for message in messages:
-                self._topics[message.topic].append(message.data)
+                self._topics[message.topic].append(message)
                 self.published[message.topic] += 1
         return [True] * len(messages)
 
     def take(self, topic: str) -> list[bytes]:
         """Everything that waits in the topic, which is empty then."""
+        return [message.data for message in self.take_messages(topic)]
+
+    def take_messages(self, topic: str) -> list[Outgoing]:
+        """The same, as it was published."""
         with self._lock:
             return self._topics.pop(topic, [])
 
@@ -208,6 +216,7 @@ class MemoryMailbox:
     idempotent = True
     resend_when_uncertain = True
     retry = RetryPolicy()
+    breaker: BreakerPolicy | None = BreakerPolicy()
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

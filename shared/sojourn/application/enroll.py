@@ -62,7 +62,7 @@ def _enroll(shop: Workshop, message: EnrollMessage, published_at: datetime) -> O
         return _go_on(shop, message, message.fired_at, schedule)
     if schedule is None:
         return Outcome("no_trigger")
-    fired_at = schedule.trigger.settings.fired_at(published_at)
+    fired_at = schedule.trigger.settings.fired_at(message.struck_at or published_at)
     refusal = gate(schedule.head, schedule.definition, shop.now())
     if fired_at is None:
         return _of_another_year(shop, schedule)

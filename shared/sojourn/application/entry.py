@@ -14,14 +14,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sojourn.application.messages import RUNS_TOPIC, RunMessage
+from sojourn.application.messages import message_about
 from sojourn.application.outcome import UNAVAILABLE, Outcome
 from sojourn.application.ports import Outgoing
 from sojourn.application.records import Commit, CommitResult, Create, Stored, Update
 from sojourn.application.workshop import MAX_ROUNDS, Workshop
 from sojourn.domain.definition import Definition
 from sojourn.domain.event import Event
-from sojourn.domain.expression import Expression, Scope, as_json, as_text, compile_expression, scope
+from sojourn.domain.expression import Expression, Scope, as_json, as_text, compile_expression, decided_by, scope
 from sojourn.domain.ids import progress_id
 from sojourn.domain.journey import Entries, Journey, JourneyStatus, entries_id
 from sojourn.domain.journey_settings import Settings
@@ -88,22 +88,18 @@ def _round(shop: Workshop, candidates: Sequence[Candidate], indices: Sequence[in
         progress = commit[0].record
         assert isinstance(progress, Progress)
         if result is CommitResult.APPLIED:
-            decided[index] = Entry(Outcome("entered"), _first_hop(progress))
+            decided[index] = Entry(Outcome("entered"), message_about(progress))
         elif result is CommitResult.CONFLICT and len(commit) == 1:
             taken[index] = progress
     found = shop.store.get_many(Progress, [progress.id for progress in taken.values()]) if taken else []
     return decided | {index: _already(candidates[index], there) for index, there in zip(taken, found, strict=True)}
 
 
-def _first_hop(progress: Progress) -> Outgoing:
-    return RunMessage(progress_id=progress.id, rev=progress.rev).to(RUNS_TOPIC)
-
-
 def _already(candidate: Candidate, found: Stored[Progress] | None) -> Entry:
     """The progress was there. By this event: a duplicate, and its first message may have been lost; by another: a refusal."""
     if found is None or found.value.trigger.id != candidate.event.id:
         return Entry(Outcome("entry_key_taken" if candidate.definition.settings.entry_key else "repeat_limit"))
-    return Entry(Outcome("duplicate"), _first_hop(found.value) if found.value.status is Status.READY else None)
+    return Entry(Outcome("duplicate"), message_about(found.value) if found.value.status is Status.READY else None)
 
 
 def _draft(shop: Workshop, candidate: Candidate, now: datetime) -> Progress | Outcome:
@@ -133,7 +129,9 @@ def _plans(
             plans[index] = (Create(draft),)
     ids = [entries_id(draft.journey_id, draft.bot_id, draft.member_id) for draft in counted.values()]
     stored = dict(zip(counted, shop.store.get_many(Entries, ids), strict=True)) if counted else {}
-    known = {id for i, one in stored.items() if one is not None for id in (counted[i].id, one.value.last_progress_id)}
+    known = {draft.id for draft in counted.values()} | {
+        one.value.last_progress_id for one in stored.values() if one is not None
+    }
     there = [one.value for one in shop.store.get_many(Progress, sorted(known)) if one is not None] if known else []
     found = {progress.id: progress for progress in there}
     return plans | {i: _counted(candidates[i].definition.settings, draft, stored[i], found) for i, draft in counted.items()}
@@ -164,6 +162,14 @@ def _keyed(shop: Workshop, candidate: Candidate, source: str, now: datetime) -> 
     return None if value is None or isinstance(value, dict | list) else f"key:{as_text(value)}"
 
 
+def looked_at(shop: Workshop, candidate: Candidate, source: str) -> str:
+    """What a filter or an entry key saw, for whoever asks why: what was missing, or the values that decided."""
+    expression = compile_expression(source)
+    variables = _scope(shop, candidate, expression, shop.now())
+    values = decided_by([source], variables)
+    return expression.evaluate(variables).reason or (f"{source} ({values})" if values else source)
+
+
 def _scope(shop: Workshop, candidate: Candidate, expression: Expression, now: datetime) -> Scope:
     """What an entry's expressions see; the member's document is read only where the expression names `member`."""
     event = candidate.event.variables()
@@ -184,13 +190,14 @@ def _counted(
     settings: Settings, progress: Progress, stored: Stored[Entries] | None, found: Mapping[str, Progress]
 ) -> Commit | Outcome:
     """Rules that need a count: entries and progress are committed together, so neither is ever there without the other."""
+    existing = found.get(progress.id)  # also without a count: a version before this one may not have counted
+    if existing is not None:
+        return Outcome("duplicate" if existing.trigger.id == progress.trigger.id else "entry_key_taken")
     if stored is None:
         identifier = entries_id(progress.journey_id, progress.bot_id, progress.member_id)
         first = Entries(identifier, progress.journey_id, progress.member_key, 1, progress.id, progress.created_at)
         return Create(progress), Create(replace(first, token=progress.token))
-    existing, last = found.get(progress.id), found.get(stored.value.last_progress_id)
-    if existing is not None:
-        return Outcome("duplicate" if existing.trigger.id == progress.trigger.id else "entry_key_taken")
+    last = found.get(stored.value.last_progress_id)
     if settings.repeat_journey_times is not None and stored.value.count >= settings.repeat_journey_times:
         return Outcome("repeat_limit")
     if settings.skips_while_active and last is not None and not last.status.terminal:

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from sojourn.application.records import MAX_PAGE, Where
 from sojourn.application.workshop import Workshop
-from sojourn.domain.effect import CallWebhook, Effect, EffectStatus, EmitEvent, EnrollJourney, SendMessage, UpdateMember
+from sojourn.domain.effect import CallWebhook, Effect, EmitEvent, EnrollJourney, SendMessage, UpdateMember
 from sojourn.domain.errors import NotFound
 from sojourn.domain.history import Refusal
 from sojourn.domain.ids import member_key
@@ -28,7 +28,10 @@ _ORDER: tuple[What, ...] = ("entered", "refused", "step", "effect")
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A progress as others see it: who, where, since when, and how it ended. `trail_is_cut`: older steps are gone."""
+    """A progress as others see it: who, where, since when, and how it ended. `trail_is_cut`: older steps are gone.
+
+    Every log line, message and delivery of the passage has its `trace_id`.
+    """
 
     id: str
     journey_id: str
@@ -40,6 +43,7 @@ class Passage:
     node_id: str | None
     event: str
     event_id: str
+    trace_id: str
     entered_at: datetime
     schedule_at: datetime | None
     ended_at: datetime | None
@@ -108,11 +112,6 @@ def list_passages(
     return [passage_of(stored.value) for stored in shop.store.find(Progress, where, after=after, limit=limit)]
 
 
-def list_effects(shop: Workshop, status: EffectStatus, *, limit: int = MAX_PAGE) -> list[Effect]:
-    """Effects of a status, the newest first."""
-    return [stored.value for stored in shop.store.newest(Effect, {"status": status}, limit=limit)]
-
-
 def passage_of(progress: Progress) -> Passage:
     """What others see of a progress."""
     return Passage(
@@ -126,6 +125,7 @@ def passage_of(progress: Progress) -> Passage:
         node_id=progress.node_id,
         event=progress.trigger.name,
         event_id=progress.trigger.id,
+        trace_id=progress.trace_id,
         entered_at=progress.created_at,
         schedule_at=progress.schedule_at,
         ended_at=progress.ended_at,

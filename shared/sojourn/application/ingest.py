@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from sojourn.application.entry import Candidate, enter_many
 from sojourn.application.messages import RUNS_TOPIC, RunMessage
-from sojourn.application.outcome import UNAVAILABLE, Outcome
+from sojourn.application.outcome import UNAVAILABLE, About, Outcome
 from sojourn.application.ports import Outgoing
 from sojourn.application.refusals import record_refusals
 from sojourn.application.workshop import Workshop
@@ -25,6 +25,9 @@ from sojourn.domain.errors import EventRejected
 from sojourn.domain.event import Event, read_log_entry
 from sojourn.domain.ids import derived_id
 from sojourn.domain.journey import MEMBER_EVENT_RETENTION, REJECTED_RETENTION, MemberEvent, RejectedEvent
+
+MAX_REJECTED_BYTES = 700_000
+"""A message may have 10 MB, a document 1 MiB; a LogEntry has less than either."""
 
 
 @dataclass(slots=True)
@@ -37,9 +40,10 @@ class _Item:
     messages: list[Outgoing] = field(default_factory=list)
 
     def answer(self) -> Outcome:
+        about = About(self.event.trace_id) if self.event is not None else None
         if self.outcome is not None:
-            return self.outcome
-        return Outcome("taken" if self.notes or self.messages else "unwanted", notes=tuple(self.notes))
+            return replace(self.outcome, about=about)
+        return Outcome("taken" if self.notes or self.messages else "unwanted", notes=tuple(self.notes), about=about)
 
 
 def ingest(shop: Workshop, entries: Sequence[bytes]) -> list[Outcome]:
@@ -61,10 +65,12 @@ def _read(shop: Workshop, data: bytes) -> _Item:
 
 
 def reject(shop: Workshop, data: bytes, reason: str, detail: str) -> Outcome:
-    """Keep the entry whole, with the reason; delivered again, it is the same document."""
+    """Keep the entry, with the reason; delivered again, it is the same document. Whole, unless no document can hold it."""
     identifier = derived_id("rejected", hashlib.sha256(data).hexdigest())
-    now = shop.now()
-    record = RejectedEvent(identifier, reason, detail, data, now, now + REJECTED_RETENTION, token=shop.tokens.token())
+    if len(data) > MAX_REJECTED_BYTES:
+        detail = f"{detail} (the first {MAX_REJECTED_BYTES:,} of {len(data):,} bytes are kept)"
+    now, kept_data = shop.now(), data[:MAX_REJECTED_BYTES]
+    record = RejectedEvent(identifier, reason, detail, kept_data, now, now + REJECTED_RETENTION, token=shop.tokens.token())
     kept = shop.create_many([record])[0]
     return Outcome("rejected", notes=(reason,)) if kept else UNAVAILABLE
 
@@ -91,7 +97,8 @@ def _signal(shop: Workshop, items: Sequence[_Item]) -> None:
         assert event is not None
         if any(event.name in active.head.listens for active in shop.catalog.active(event.bot_id)):
             listeners = shop.store.listeners(event.member_key, event.name)
-            item.messages += [RunMessage(progress_id=identifier).to(RUNS_TOPIC) for identifier in listeners]
+            signals = [RunMessage(progress_id=identifier) for identifier in listeners]
+            item.messages += [signal.to(RUNS_TOPIC, trace_id=event.trace_id) for signal in signals]
             item.notes += ["signaled"] * len(listeners)
 
 

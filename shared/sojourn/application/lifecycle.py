@@ -14,15 +14,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sojourn.application.records import MAX_PAGE, CommitResult, Create, Delete, Stored, Update, Write
+from sojourn.application.audit import Change, commit_changes, read, stamped
+from sojourn.application.records import MAX_PAGE, CommitResult, Create
 from sojourn.application.schedule_jobs import sync_jobs
 from sojourn.application.settling import settle_message
 from sojourn.application.workshop import MAX_ROUNDS, Workshop
 from sojourn.domain.definition import Definition
-from sojourn.domain.errors import Changed, NotAllowed, NotFound, Unavailable
+from sojourn.domain.errors import Changed, NotAllowed, Unavailable
 from sojourn.domain.journey import Extension, Journey, JourneyStatus, JourneyVersion, Migration, Settling
 from sojourn.domain.loading import dump_definition, load_stored
 from sojourn.domain.progress import Progress
@@ -39,7 +41,7 @@ MAX_EXTENSIONS = 50
 
 def get_journey(shop: Workshop, journey_id: str) -> Journey:
     """The head, read now. Raises NotFound."""
-    return _read(shop, journey_id).value
+    return read(shop, Journey, journey_id).value
 
 
 def create_journey(shop: Workshop, definition: Definition) -> Journey:
@@ -56,7 +58,7 @@ def create_journey(shop: Workshop, definition: Definition) -> Journey:
         draft=dump_definition(definition),
         token=shop.tokens.token(),
     )
-    result = shop.commit_many([(Create(head),)])[0]
+    result = commit_changes(shop, [Change("journey.create", None, head)])[0]
     if result is CommitResult.CONFLICT:
         raise NotAllowed(f"journey {definition.id!r} is there already; edit it, or choose another id")
     if result is not CommitResult.APPLIED:
@@ -110,18 +112,18 @@ def publish_journey(shop: Workshop, definition: Definition, *, migration: Migrat
 
 def delete_journey(shop: Workshop, journey_id: str, *, rev: int | None = None) -> None:
     """Take a DRAFT away. Journeys that were published stay, for they have a history."""
-    stored = _read(shop, journey_id)
+    stored = read(shop, Journey, journey_id)
     _check(stored.value, "delete", rev)
-    if shop.commit_many([(Delete(stored.value, stored.version),)])[0] is not CommitResult.APPLIED:
+    if commit_changes(shop, [Change("journey.delete", stored, None)])[0] is not CommitResult.APPLIED:
         raise Changed(f"journey {journey_id!r} was changed meanwhile")
 
 
-def pause(shop: Workshop, journey_id: str, *, rev: int | None = None) -> Journey:
+def pause(shop: Workshop, journey_id: str, *, reason: str | None = None, rev: int | None = None) -> Journey:
     """Nobody enters, nobody moves; what falls due is parked. Takes hold within the age of a cached head."""
     now = shop.now()
 
     def paused(head: Journey) -> Journey:
-        return replace(head, status=JourneyStatus.PAUSED, paused_at=now, settling=None)
+        return replace(head, status=JourneyStatus.PAUSED, paused_at=now, pause_reason=reason, settling=None)
 
     return _change(shop, journey_id, "pause", paused, rev=rev)
 
@@ -147,11 +149,13 @@ def end(shop: Workshop, journey_id: str, *, reason: str = "journey ended", rev: 
 
 
 def end_due(shop: Workshop, now: datetime) -> int:
-    """End the journeys whose schedule_end_at has passed; how many."""
-    due = shop.store.journeys_to_end(now)
-    for stored in due:
-        end(shop, stored.value.id, reason="schedule_end_at reached")
-    return len(due)
+    """End the journeys whose schedule_end_at has passed; how many. Somebody else may end one at the same time."""
+    ended = 0
+    for stored in shop.store.journeys_to_end(now):
+        with suppress(NotAllowed):
+            end(shop, stored.value.id, reason="schedule_end_at reached")
+            ended += 1
+    return ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +222,8 @@ def _resumed(head: Journey, now: datetime, *, extend_waits: bool) -> Journey:
     seconds = (now - head.paused_at).total_seconds() if head.paused_at else 0.0
     added = (Extension(resumes, seconds),) if extend_waits and head.paused_at else ()
     extensions = (*head.extensions, *added)[-MAX_EXTENSIONS:]
-    return replace(head, status=JourneyStatus.ONGOING, paused_at=None, resumes=resumes, extensions=extensions)
+    after = replace(head, status=JourneyStatus.ONGOING, paused_at=None, pause_reason=None, ongoing_since=now)
+    return replace(after, resumes=resumes, extensions=extensions)
 
 
 def _change(
@@ -231,25 +236,18 @@ def _change(
 ) -> Journey:
     """Apply a change by compare-and-set, let settling begin, bring its jobs in step. A lost race is looked at again."""
     for _ in range(MAX_ROUNDS):
-        stored = _read(shop, journey_id)
+        stored = read(shop, Journey, journey_id)
         _check(stored.value, change, rev)
         made = make(stored.value)
         head, *versions = made if isinstance(made, tuple) else (made,)
-        head = replace(head, updated_at=shop.now(), rev=stored.value.rev + 1, token=shop.tokens.token())
-        writes: list[Write] = [Update(head, stored.version), *(Create(version) for version in versions)]
-        if shop.commit_many([tuple(writes)])[0] is CommitResult.APPLIED:
+        head = stamped(shop, replace(head, updated_at=shop.now()))
+        also = tuple(Create(version) for version in versions)
+        if commit_changes(shop, [Change(f"journey.{change}", stored, head, also)])[0] is CommitResult.APPLIED:
             if head.settling is not None:
                 shop.publish_many([settle_message(journey_id)])
             sync_jobs(shop, head)
             return head
     raise Unavailable(f"journey {journey_id!r} is being written by others")
-
-
-def _read(shop: Workshop, journey_id: str) -> Stored[Journey]:
-    stored = shop.store.get_many(Journey, [journey_id])[0]
-    if stored is None:
-        raise NotFound(f"no journey {journey_id!r}")
-    return stored
 
 
 def _check(head: Journey, change: str, rev: int | None) -> None:

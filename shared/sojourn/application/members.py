@@ -7,6 +7,7 @@ that is not given stays, attributes and addresses are set key by key, and null r
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -15,6 +16,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
+from sojourn.application.audit import Change, commit_changes, write_entry
 from sojourn.application.records import CommitResult, Create, Stored, Update, Write
 from sojourn.application.workshop import MAX_ROUNDS, Workshop
 from sojourn.domain.errors import Changed, InputError, NotFound, Unavailable
@@ -30,6 +32,8 @@ MAX_ATTRIBUTES_BYTES = 262_144
 MAX_MESSAGE_CHARACTERS = 200
 IMPORT_BATCH = 200
 """Rows that are read and written together."""
+IMPORTS = "members"
+"""What the audit's entries about imports are about."""
 
 Locale = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$", max_length=35)]
 Address = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
@@ -118,16 +122,37 @@ def put_member(shop: Workshop, record: MemberRecord, *, rev: int | None = None) 
         if rev is not None and rev != found:
             raise Changed(f"member {record.member_id!r} is at revision {found}, not {rev}")
         member = _next(shop, _empty(shop, record), record, rev=found + 1)
-        if shop.commit_many([(_write(member, stored),)])[0] is CommitResult.APPLIED:
+        if commit_changes(shop, [Change("member.put", stored, member)])[0] is CommitResult.APPLIED:
             return member
     raise Unavailable(f"member {record.member_id!r} is being written by others")
 
 
-def import_members(shop: Workshop, rows: Iterable[MemberRow]) -> Iterator[RowResult]:
-    """Merge rows into members, some hundred at a time; a result for each row, in order. A bad row stops nobody."""
-    remaining = iter(rows)
-    while batch := list(islice(remaining, IMPORT_BATCH)):
-        yield from _import_batch(shop, batch)
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What the audit tells of an import; `over`: until then it is on its way, or was killed on it."""
+
+    source: str
+    written: int = 0
+    bad: int = 0
+    over: bool = False
+
+
+def import_members(shop: Workshop, rows: Iterable[MemberRow], *, source: str = "") -> Iterator[RowResult]:
+    """Merge rows into members, some hundred at a time; a result for each row, in order. A bad row stops nobody.
+
+    The audit has an entry when it begins and one with the counts, however it ends: one for each member would double the
+    writes, and tell nothing that the file does not. `source` is what to call that.
+    """
+    remaining, begun, counts = iter(rows), Imported(source), Counter[bool]()
+    write_entry(shop, "members.import", IMPORTS, after=begun)
+    try:
+        while batch := list(islice(remaining, IMPORT_BATCH)):
+            for result in _import_batch(shop, batch):
+                counts[not result.faults] += 1
+                yield result
+    finally:
+        done = Imported(source, counts[True], counts[False], over=True)
+        write_entry(shop, "members.import", IMPORTS, before=begun, after=done)
 
 
 def _import_batch(shop: Workshop, rows: Sequence[MemberRow]) -> list[RowResult]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic
 
 from pydantic import JsonValue
 
+from sojourn.application.audit import change, write_entry
 from sojourn.application.entry import ENROLLED_EVENT, Candidate, enter_many
 from sojourn.application.lifecycle import get_journey
-from sojourn.application.messages import RUNS_TOPIC, RunMessage
+from sojourn.application.messages import message_about
 from sojourn.application.outcome import Outcome
-from sojourn.application.records import CommitResult, Question, R, Update, Where
+from sojourn.application.records import Question, R, Where
 from sojourn.application.refusals import record_refusals
-from sojourn.application.workshop import MAX_ROUNDS, Workshop
+from sojourn.application.repair import retry_progress
+from sojourn.application.workshop import Workshop
 from sojourn.domain.engine import advance
 from sojourn.domain.errors import NotAllowed, NotFound, Unavailable
 from sojourn.domain.event import Event
@@ -59,7 +61,10 @@ def get_version(shop: Workshop, journey_id: str, version: int) -> JourneyVersion
 def enroll_member(
     shop: Workshop, journey_id: str, member_id: str, *, data: Mapping[str, JsonValue], event_id: str | None = None
 ) -> Outcome:
-    """Let a member in through the journey's `api` trigger; the same `event_id` enters once. Raises NotAllowed without one."""
+    """Let a member in through the journey's `api` trigger; the same `event_id` enters once. Raises NotAllowed without one.
+
+    The audit names the event; what became of it the member's history tells.
+    """
     head = get_journey(shop, journey_id)
     definition = shop.catalog.definition(head.id, head.version) if head.version is not None else None
     if definition is None:
@@ -70,6 +75,8 @@ def enroll_member(
     subject = {**data, "bot_id": head.bot_id, "member_id": member_id}
     event = Event(event_id or f"api-{shop.tokens.token()}", ENROLLED_EVENT, head.bot_id, member_id, shop.now(), subject)
     candidates = [Candidate(head, definition, trigger, event)]
+    asked = {"event_id": event.id, "data": dict(data)}
+    write_entry(shop, "member.enroll", f"journeys/{journey_id}/members/{member_id}", after=asked)
     entries = enter_many(shop, candidates)
     record_refusals(shop, candidates, entries)
     if entries[0].outcome.retry:
@@ -107,8 +114,16 @@ def advance_member(shop: Workshop, journey_id: str, member_id: str) -> list[Prog
     if not waiting:
         raise NotAllowed(f"member {member_id!r} waits for no moment on journey {journey_id!r}")
     advanced = [_due_now(shop, progress.id) for progress in waiting]
-    shop.publish_many([RunMessage(progress_id=progress.id, rev=progress.rev).to(RUNS_TOPIC) for progress in advanced])
+    shop.publish_many([message_about(progress) for progress in advanced])
     return advanced
+
+
+def retry_member(shop: Workshop, journey_id: str, member_id: str) -> list[Progress]:
+    """The member's passages in ERROR go on from where they went wrong. Raises NotAllowed where none is."""
+    broken = [progress for progress in passages(shop, journey_id, member_id) if progress.in_error]
+    if not broken:
+        raise NotAllowed(f"member {member_id!r} is not in {Status.ERROR} on journey {journey_id!r}")
+    return [retry_progress(shop, progress.id) for progress in broken]
 
 
 def _waits(progress: Progress) -> bool:
@@ -122,7 +137,7 @@ def _cancel(shop: Workshop, progress_id: str, reason: str) -> Progress:
             raise NotFound(f"no version {progress.version} of journey {progress.journey_id!r}")
         return advance(definition, progress, Cancel(reason), member=None, now=shop.now()).progress
 
-    return _change(shop, progress_id, canceled)
+    return change(shop, Progress, progress_id, "member.cancel", canceled)
 
 
 def _due_now(shop: Workshop, progress_id: str) -> Progress:
@@ -133,19 +148,4 @@ def _due_now(shop: Workshop, progress_id: str) -> Progress:
         trail = (*progress.trail, Step(progress.node_id or "", now, "advanced", BY_OPERATOR))[-MAX_TRAIL_STEPS:]
         return replace(progress, schedule_at=now, sweep_at=now, sweep_count=0, trail=trail, updated_at=now)
 
-    return _change(shop, progress_id, due)
-
-
-def _change(shop: Workshop, progress_id: str, change: Callable[[Progress], Progress]) -> Progress:
-    """By compare-and-set, the change looked at again after a lost race: who has moved on meanwhile may need none."""
-    for _ in range(MAX_ROUNDS):
-        stored = shop.store.get_many(Progress, [progress_id])[0]
-        if stored is None:
-            raise NotFound(f"no progress {progress_id!r}")
-        changed = change(stored.value)
-        if changed is stored.value:
-            return changed
-        after = shop.stamp_progress(changed, rev=changed.rev + 1)
-        if shop.commit_many([(Update(after, stored.version),)])[0] is CommitResult.APPLIED:
-            return after
-    raise Unavailable(f"progress {progress_id} is being written by others")
+    return change(shop, Progress, progress_id, "member.advance", due)

@@ -2,9 +2,10 @@
 
 ::
 
-    PENDING ──claim──▶ PERFORMING ──check──▶ SKIPPED | parked | deferred (PENDING, later)
-       ▲               (lease)    └─deliver─▶ DONE | FAILED | DEAD
-       └────────────── retry, by the policy ◀┘
+    PENDING ──held back──▶ SKIPPED | parked | deferred (PENDING, later)           `application.holding`
+       │ claim: lease, message of the quota, probe of a breaker: one commit
+       ▼
+    PERFORMING ──deliver──▶ DONE | FAILED | DEAD | PENDING by the retry policy    `application.deliver`, `domain.delivery`
 
 The claim is a compare-and-set, so of two performers one goes on. A lease that ran out is uncertain: the message may be out. A
 channel that honours idempotency keys is simply called again; for one that does not, `on_uncertain` decides.
@@ -12,270 +13,168 @@ channel that honours idempotency keys is simply called again; for one that does 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import assert_never
+from datetime import datetime
 
-from sojourn.application.entry import ENROLLED_EVENT, Candidate, enter_many
-from sojourn.application.messages import EFFECTS_TOPIC, EVENTS_TOPIC, RUNS_TOPIC, EffectMessage, RunMessage
-from sojourn.application.outcome import UNAVAILABLE, Outcome
+from sojourn.application.breaker import heard, probe
+from sojourn.application.deliver import deliver, retry_policy
+from sojourn.application.holding import Gate, gate_of, held
+from sojourn.application.messages import RUNS_TOPIC, EffectMessage, RunMessage, message_about
+from sojourn.application.outcome import UNAVAILABLE, About, Measure, Outcome
 from sojourn.application.ports import Outgoing
-from sojourn.application.quota import give_back, take_quota
-from sojourn.application.records import CommitResult, Create, Stored, Update
+from sojourn.application.quota import give_back, take_from, takes
+from sojourn.application.records import CommitResult, Stored, Update, Write
 from sojourn.application.workshop import MAX_ROUNDS, Workshop
-from sojourn.domain.effect import (
-    LEASE_SECONDS,
-    CallWebhook,
-    Delivery,
-    Effect,
-    EffectStatus,
-    EmitEvent,
-    EnrollJourney,
-    RetryPolicy,
-    SendMessage,
-    UpdateMember,
-)
-from sojourn.domain.event import MAX_EMIT_DEPTH, JsonObject, emitted_by, write_log_entry
+from sojourn.domain.breaker import Breaker
+from sojourn.domain.delivery import claimed, closed, settled
+from sojourn.domain.effect import Delivery, Effect, EffectStatus, EnrollJourney
+from sojourn.domain.errors import Unavailable
 from sojourn.domain.journey import JourneyStatus
-from sojourn.domain.member import Member
-from sojourn.domain.node import ApiTrigger
-from sojourn.domain.progress import TERMINAL_RETENTION, Progress, Status
-from sojourn.domain.sleep import sleeps_until
-
-WEBHOOK_CHANNEL = "webhook"
-"""The configured channel that `webhook` nodes use; they bring the url."""
-OWN_RETRY = RetryPolicy()
+from sojourn.domain.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    """An effect that is ours for `LEASE_SECONDS`: as it was found, and as it is now stored."""
+    """An effect that is ours for `LEASE_SECONDS`, as it is now stored; with `probe` it tries a channel that rested."""
 
-    found: Effect
-    claimed: Effect
+    effect: Effect
+    gate: Gate
+    probe: Breaker | None = None
 
 
 def perform_effects(shop: Workshop, messages: Sequence[EffectMessage]) -> list[Outcome]:
     """Perform each effect; one outcome for each. Never raises for what a channel says."""
     found = shop.store.get_many(Effect, [message.effect_id for message in messages])
-    return [_perform(shop, stored) for stored in found]
+    return [replace(_perform(shop, stored), about=_about(stored)) for stored in found]
+
+
+def _about(stored: Stored[Effect] | None) -> About | None:
+    return About(stored.value.trace_id, stored.value.journey_id) if stored is not None else None
 
 
 def _perform(shop: Workshop, stored: Stored[Effect] | None) -> Outcome:
-    now = shop.now()
-    if stored is None:
-        return Outcome("gone")
-    busy = _busy(stored.value, now)
-    if busy is not None:
-        return Outcome(busy)
-    claim = _claim(shop, stored, now)
-    if isinstance(claim, Outcome):
-        return claim
-    held = _held(shop, claim, now)
-    if held is not None:
-        return _release(shop, held)
-    return _perform_claimed(shop, claim, now)
-
-
-def _perform_claimed(shop: Workshop, claim: _Claim, now: datetime) -> Outcome:
-    """Take from the journey's quota, deliver, write how it went; what was not delivered gives its message back."""
-    definition = shop.catalog.definition(claim.claimed.journey_id, claim.claimed.version)
-    quota = definition.settings.message_quota if definition else None
-    if quota is not None:
-        try:
-            taken = take_quota(shop, claim.claimed, quota)
-        except LookupError:
-            return UNAVAILABLE
-        if taken is None:
-            reason = f"message_quota of {quota:,} is used up"
-            return _release(shop, _closed(claim.claimed, EffectStatus.SKIPPED, reason, now))
-        claim = replace(claim, claimed=taken)
-    after = _delivered(shop, claim, _deliver(shop, claim, now), now)
-    outcome = _release(shop, after)
-    if not outcome.retry and after.status in (EffectStatus.FAILED, EffectStatus.DEAD):
-        give_back(shop, after)
-    return outcome
+    for lost_races in range(MAX_ROUNDS):
+        now = shop.now()
+        if stored is None:
+            return Outcome("gone")
+        if stored.value.status.terminal:
+            return _told_again(shop, stored.value)
+        busy = _busy(stored.value, now)
+        if busy is not None:
+            return Outcome(busy)
+        claim = _claim(shop, stored, now, fresh=lost_races > 0)
+        if isinstance(claim, _Claim):
+            return _deliver(shop, claim, now)
+        if claim is not None:
+            return claim
+        again = shop.store.get_many(Effect, [stored.value.id])[0]
+        if again is not None and again.value.token != stored.value.token:
+            return Outcome("leased")
+        stored = again
+    return UNAVAILABLE
 
 
 def _busy(effect: Effect, now: datetime) -> str | None:
-    """Why there is nothing to do now; None: go on."""
-    if effect.status.terminal:
-        return "duplicate"
+    """Why there is nothing to do now; None: go on. What the sweep has bumped is no lease any more, its end lies before that."""
     if effect.status is EffectStatus.PERFORMING:
-        return "leased" if effect.sweep_at is not None and effect.sweep_at > now else None
+        return "leased" if effect.sweep_count == 0 and effect.sweep_at is not None and effect.sweep_at > now else None
     return "not_due" if effect.not_before is not None and effect.not_before > now else None
 
 
-def _claim(shop: Workshop, stored: Stored[Effect], now: datetime) -> _Claim | Outcome:
-    found = stored.value
-    claimed = replace(
-        found,
-        status=EffectStatus.PERFORMING,
-        attempts=found.attempts + 1,
-        not_before=None,
-        parked=False,
-        sweep_at=now + timedelta(seconds=LEASE_SECONDS),
-        sweep_count=0,
-        updated_at=now,
-    )
-    claimed = shop.stamp_effect(claimed, rev=found.rev + 1)
-    result = shop.commit_many([(Update(claimed, stored.version),)])[0]
-    if result is CommitResult.APPLIED:
-        return _Claim(found, claimed)
-    return Outcome("leased") if result is CommitResult.CONFLICT else UNAVAILABLE
-
-
-def _held(shop: Workshop, claim: _Claim, now: datetime) -> Effect | None:
-    """The effect as it must be put back or closed instead of being performed; None: perform it."""
-    effect, before = claim.claimed, claim.found
-    progress = shop.store.get_many(Progress, [effect.progress_id])[0]
-    if progress is not None and progress.value.status is Status.CANCELED:
-        return _closed(effect, EffectStatus.SKIPPED, f"the member left: {progress.value.end_reason}", now)
-    head = shop.catalog.head(effect.journey_id)
-    if head is not None and head.status is JourneyStatus.PAUSED:
-        return replace(effect, status=EffectStatus.PENDING, attempts=before.attempts, parked=True, sweep_at=None)
-    wakes = _sleeping(shop, effect, now)
-    if wakes is not None:
-        waiting = replace(effect, status=EffectStatus.PENDING, attempts=before.attempts, reason="asleep")
-        return replace(waiting, not_before=wakes, sweep_at=wakes)
-    if before.status is EffectStatus.PERFORMING and not _repeatable(shop, effect):
-        return _closed(effect, EffectStatus.SKIPPED, "uncertain: an earlier delivery may have arrived", now)
-    return None
-
-
-def _sleeping(shop: Workshop, effect: Effect, now: datetime) -> datetime | None:
-    """A message that was deferred or retried may fall into the sleep window by now."""
+def _claim(shop: Workshop, stored: Stored[Effect], now: datetime, *, fresh: bool) -> _Claim | Outcome | None:
+    """The claim; or the outcome of what holds the effect back; None where somebody else wrote something in between."""
+    gate = gate_of(shop, stored.value, fresh=fresh)
+    back = held(shop, stored.value, gate, now)
+    if back is not None:
+        return _write(shop, back, stored)
+    effect, also = claimed(stored.value, now=now), []
     definition = shop.catalog.definition(effect.journey_id, effect.version)
-    if definition is None or not isinstance(effect.payload, SendMessage) or definition.settings.sleep_start_time is None:
-        return None
-    stored = shop.store.get_many(Member, [effect.member_key])[0] if definition.settings.timezone_of == "member" else None
-    window = sleeps_until(definition.settings, stored.value if stored else None, now)
-    return window[0] if window else None
+    quota = definition.settings.message_quota if definition else None
+    if quota is not None and takes(effect):
+        taken = take_from(shop, effect, quota)
+        if taken is None:
+            reason = f"message_quota of {quota:,} is used up"
+            return _write(shop, closed(stored.value, EffectStatus.SKIPPED, reason, now=now), stored)
+        effect = replace(effect, quota_share=taken.share)
+        also.append(taken.write)
+    trying = probe(shop, gate.stored) if gate.stored is not None and gate.admission(now) == "probe" else None
+    return _commit_claim(shop, _Claim(effect, gate), stored, [*also, *([trying] if trying else [])])
 
 
-def _repeatable(shop: Workshop, effect: Effect) -> bool:
-    """Our own effects are idempotent by their ids; a channel says so itself."""
-    channel = shop.channels.get(_channel_name(effect))
-    return channel is None or channel.idempotent or channel.resend_when_uncertain
+def _commit_claim(shop: Workshop, claim: _Claim, stored: Stored[Effect], also: Sequence[Write]) -> _Claim | Outcome | None:
+    effect = shop.stamp_effect(claim.effect, rev=stored.value.rev + 1)
+    result = shop.commit_many([(Update(effect, stored.version), *also)])[0]
+    if result is CommitResult.APPLIED:
+        tried = next((write.record for write in also if isinstance(write.record, Breaker)), None)
+        if tried is not None:
+            shop.breakers.forget(tried.channel)
+        return _Claim(effect, claim.gate, tried)
+    return None if result is CommitResult.CONFLICT else UNAVAILABLE
 
 
-def _channel_name(effect: Effect) -> str:
-    match effect.payload:
-        case SendMessage(channel=channel):
-            return channel
-        case CallWebhook():
-            return WEBHOOK_CHANNEL
-        case UpdateMember() | EmitEvent() | EnrollJourney():
-            return ""
-        case _:
-            assert_never(effect.payload)
+def _deliver(shop: Workshop, claim: _Claim, now: datetime) -> Outcome:
+    """Deliver, write how it went, and tell the breaker; what was not delivered gives its message back."""
+    delivery = deliver(shop, claim.effect, now)
+    after = settled(claim.effect, delivery, retry_policy(shop, claim.effect), now=shop.now())
+    outcome = _release(shop, after)
+    if not outcome.retry and after.failed and after.rest is None:
+        give_back(shop, after)
+    heard_of = _heard(shop, claim, delivery)
+    if outcome.code == "lost_lease":
+        return replace(outcome, notes=heard_of)
+    return replace(outcome, notes=(*outcome.notes, *_notes(after), *heard_of), measures=_measures(shop, after))
 
 
-def _deliver(shop: Workshop, claim: _Claim, now: datetime) -> Delivery:
-    effect = claim.claimed
-    match effect.payload:
-        case SendMessage(channel=name, message=message):
-            channel = shop.channels.get(name)
-            known = ", ".join(sorted(shop.channels))
-            if channel is None:
-                return Delivery("permanent", f"no channel {name!r}; there are {known}")
-            return channel.deliver(effect, message)
-        case CallWebhook(url=url, body=body):
-            return shop.channels[WEBHOOK_CHANNEL].deliver(effect, body, url=url)
-        case UpdateMember(attributes=attributes):
-            return _update_member(shop, effect, attributes, now)
-        case EmitEvent(name=name, data=data):
-            return _emit(shop, effect, name=name, data=data)
-        case EnrollJourney(journey_id=journey_id, data=data):
-            return _enroll(shop, effect, journey_id=journey_id, data=data)
-        case _:
-            assert_never(effect.payload)
+def _notes(effect: Effect) -> Iterator[str]:
+    """What is counted beside how it went: the kind of a failure, and what became of a member who was to enter a journey."""
+    if effect.failure is not None:
+        yield f"{effect.failure}_failure"
+    if isinstance(effect.payload, EnrollJourney) and isinstance(effect.result, dict):
+        yield str(effect.result["outcome"])
 
 
-def _update_member(shop: Workshop, effect: Effect, attributes: JsonObject, now: datetime) -> Delivery:
-    """Setting is idempotent, so a repeat does no harm; a lost race is run again."""
-    for _ in range(MAX_ROUNDS):
-        stored = shop.store.get_many(Member, [effect.member_key])[0]
-        before = stored.value if stored else Member(effect.bot_id, effect.member_id, {}, None, None, {}, 0, "", now)
-        merged = {key: value for key, value in {**before.attributes, **attributes}.items() if value is not None}
-        after = replace(before, attributes=merged, rev=before.rev + 1, token=shop.tokens.token(), updated_at=now)
-        write = Update(after, stored.version) if stored else Create(after)
-        if shop.commit_many([(write,)])[0] is CommitResult.APPLIED:
-            return Delivery("delivered")
-    return Delivery("retryable", "the member is being written by others")
+def _measures(shop: Workshop, effect: Effect) -> dict[Measure, float]:
+    """How long the reaction took; what a pause of the journey held up is none."""
+    if effect.status is not EffectStatus.DONE or effect.caused_at is None:
+        return {}
+    head = shop.catalog.head(effect.journey_id)
+    if head is not None and head.ongoing_since is not None and head.ongoing_since > effect.caused_at:
+        return {}
+    return {"reaction_seconds": max((effect.updated_at - effect.caused_at).total_seconds(), 0.0)}
 
 
-def _emit(shop: Workshop, effect: Effect, *, name: str, data: JsonObject) -> Delivery:
-    progress = shop.store.get_many(Progress, [effect.progress_id])[0]
-    if progress is None:
-        return Delivery("permanent", "the progress that emits is gone")
-    event = emitted_by(progress.value.trigger, identifier=effect.id, name=name, data=data, now=effect.created_at)
-    if event.depth > MAX_EMIT_DEPTH:
-        return Delivery("permanent", f"journeys emitted {MAX_EMIT_DEPTH} events in a row: a loop")
-    sent = shop.publish_many([Outgoing(EVENTS_TOPIC, write_log_entry(event))])[0]
-    return Delivery("delivered") if sent else Delivery("retryable", "Pub/Sub did not take the event")
-
-
-def _enroll(shop: Workshop, effect: Effect, *, journey_id: str, data: JsonObject) -> Delivery:
-    """Enter through the other journey's `api` trigger; the effect's id is the event's, so a repeat enters once."""
-    progress = shop.store.get_many(Progress, [effect.progress_id])[0]
-    active = next((one for one in shop.catalog.active(effect.bot_id) if one.head.id == journey_id), None)
-    trigger = next((node for node in active.definition.nodes if isinstance(node, ApiTrigger)), None) if active else None
-    if progress is None or active is None or trigger is None:
-        return Delivery("permanent", f"no ongoing journey {journey_id!r} of bot {effect.bot_id!r} with an api trigger")
-    event = emitted_by(progress.value.trigger, identifier=effect.id, name=ENROLLED_EVENT, data=data, now=effect.created_at)
-    if event.depth > MAX_EMIT_DEPTH:
-        return Delivery("permanent", f"journeys enrolled {MAX_EMIT_DEPTH} times in a row: a loop")
-    entry = enter_many(shop, [Candidate(active.head, active.definition, trigger, event)])[0]
-    if entry.outcome.retry:
-        return Delivery("retryable", entry.outcome.code)
-    if entry.message is not None:
-        shop.publish_many([entry.message])
-    return Delivery("delivered", result={"outcome": entry.outcome.code})
-
-
-def _delivered(shop: Workshop, claim: _Claim, delivery: Delivery, now: datetime) -> Effect:
-    """The effect as the delivery leaves it: three outcomes (design, section 6)."""
-    effect = claim.claimed
-    match delivery.outcome:
-        case "delivered":
-            done = _closed(effect, EffectStatus.DONE, None, now)
-            return replace(done, result=delivery.result if delivery.result is not None else delivery.provider_id)
-        case "permanent":
-            return _closed(effect, EffectStatus.FAILED, delivery.reason, now)
-        case "retryable":
-            channel = shop.channels.get(_channel_name(effect))
-            policy = channel.retry if channel else OWN_RETRY
-            if effect.attempts >= policy.max_attempts:
-                return _closed(effect, EffectStatus.DEAD, f"{delivery.reason} ({effect.attempts} attempts)", now)
-            later = now + policy.pause(effect.id, effect.attempts)
-            return replace(
-                effect, status=EffectStatus.PENDING, reason=delivery.reason, not_before=later, sweep_at=later, updated_at=now
-            )
-        case _:
-            assert_never(delivery.outcome)
-
-
-def _closed(effect: Effect, status: EffectStatus, reason: str | None, now: datetime) -> Effect:
-    """DEAD effects wait for an operator, so they do not expire."""
-    expire_at = None if status is EffectStatus.DEAD else now + TERMINAL_RETENTION
-    return replace(effect, status=status, reason=reason, sweep_at=None, updated_at=now, expire_at=expire_at)
+def _heard(shop: Workshop, claim: _Claim, delivery: Delivery) -> tuple[str, ...]:
+    """What the breaker makes of it. The effect is written by now: a store that does not answer shall not undo that."""
+    gate, failed = claim.gate, delivery.outcome in ("retryable", "system")
+    try:
+        return heard(shop, gate.channel, gate.policy, failed=failed, probe=claim.probe) if gate.policy is not None else ()
+    except Unavailable:
+        return ()
 
 
 def _release(shop: Workshop, effect: Effect) -> Outcome:
     """Write how it went. Somebody else's write in between means that our lease ran out: then theirs counts."""
-    after = shop.stamp_effect(effect, rev=effect.rev + 1)
     stored = shop.store.get_many(Effect, [effect.id])[0]
     if stored is None or stored.value.token != effect.token:
         return Outcome("lost_lease")
+    return _write(shop, effect, stored) or Outcome("lost_lease")
+
+
+def _write(shop: Workshop, effect: Effect, stored: Stored[Effect]) -> Outcome | None:
+    """Write what became of an effect, and publish what follows; None where somebody else wrote in between."""
+    after = shop.stamp_effect(effect, rev=stored.value.rev + 1)
     result = shop.commit_many([(Update(after, stored.version),)])[0]
     if result is not CommitResult.APPLIED:
-        return Outcome("lost_lease") if result is CommitResult.CONFLICT else UNAVAILABLE
-    follow_ups = _follow_ups(shop, after)
-    if not all(shop.publish_many(follow_ups)):
+        return None if result is CommitResult.CONFLICT else UNAVAILABLE
+    if not all(shop.publish_many(_follow_ups(shop, after))):
         return UNAVAILABLE
     return Outcome("parked" if after.parked else after.status.value.lower())
+
+
+def _told_again(shop: Workshop, effect: Effect) -> Outcome:
+    """It is over. Whoever performed it may have died before the member was told: then this is their message, come again."""
+    return Outcome("duplicate") if all(shop.publish_many(_follow_ups(shop, effect))) else UNAVAILABLE
 
 
 def _follow_ups(shop: Workshop, effect: Effect) -> list[Outgoing]:
@@ -283,9 +182,9 @@ def _follow_ups(shop: Workshop, effect: Effect) -> list[Outgoing]:
     if effect.status.terminal:
         stored = shop.store.get_many(Progress, [effect.progress_id])[0]
         awaited = stored is not None and stored.value.awaits == effect.id
-        return [RunMessage(progress_id=effect.progress_id).to(RUNS_TOPIC)] if awaited else []
+        return [RunMessage(progress_id=effect.progress_id).to(RUNS_TOPIC, trace_id=effect.trace_id)] if awaited else []
     if effect.parked:
         head = shop.catalog.head(effect.journey_id, fresh=True)
         resumed = head is None or head.status is not JourneyStatus.PAUSED
-        return [EffectMessage(effect_id=effect.id).to(EFFECTS_TOPIC)] if resumed else []
+        return [message_about(effect)] if resumed else []
     return []

@@ -7,16 +7,19 @@ all is `sojourn.domain.errors.Unavailable`; nothing else is raised.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from pydantic import JsonValue
 
-from sojourn.application.records import MAX_PAGE, Commit, CommitResult, Question, R, S, Stored, Tally, Where
-from sojourn.domain.effect import Delivery, Effect, RetryPolicy
-from sojourn.domain.journey import Journey, JourneyStatus, MemberEvent, RejectedEvent
+from sojourn.application.records import MAX_PAGE, Commit, CommitResult, Moment, Question, R, S, Stored, Tally, Where
+from sojourn.domain.breaker import BreakerPolicy
+from sojourn.domain.effect import Delivery, Effect
+from sojourn.domain.journey import Journey, JourneyStatus, MemberEvent
 from sojourn.domain.progress import Progress
+from sojourn.domain.retry import RetryPolicy
+from sojourn.domain.trace import TRACEPARENT, TraceContext, derived_span_id
 
 
 class Store(Protocol):
@@ -72,8 +75,8 @@ class Store(Protocol):
         """Documents `where`, by id beyond `after`."""
         ...
 
-    def newest(self, kind: type[R], where: Where, *, limit: int = MAX_PAGE) -> list[Stored[R]]:
-        """Documents `where`, by `created_at`, the newest first; of kinds that have it."""
+    def newest(self, kind: type[R], where: Where, *, after: Moment | None = None, limit: int = MAX_PAGE) -> list[Stored[R]]:
+        """Documents `where`, by (created_at, id), the newest first, beyond `after`; of kinds that have that attribute."""
         ...
 
     def distinct(self, kind: type[R], attribute: str, where: Where) -> list[str]:
@@ -88,17 +91,26 @@ class Store(Protocol):
         """Every document of a kind, in no order: for reports and inspections, a read each."""
         ...
 
-    def rejected(self, *, limit: int = MAX_PAGE) -> list[RejectedEvent]:
-        """Rejected events, newest first."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message to publish: the topic's name as in `infra/functions.json` and the JSON bytes."""
+    """A message to publish: the topic's name as in `infra/functions.json` and the JSON bytes.
+
+    `trace_id`: the trace of whom it is about; None where it is about many. `span_id`: the invocation that publishes it, which
+    sets it itself; None outside of one, such as on the command line.
+    """
 
     topic: str
     data: bytes
+    trace_id: str | None = None
+    span_id: str | None = None
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """The attributes that it is published with."""
+        if self.trace_id is None:
+            return {}
+        return {TRACEPARENT: TraceContext(self.trace_id, self.span_id or derived_span_id(self.trace_id)).traceparent}
 
 
 class Publisher(Protocol):
@@ -106,6 +118,34 @@ class Publisher(Protocol):
 
     def publish_many(self, messages: Sequence[Outgoing]) -> list[bool]:
         """Publish and wait until the service has taken them; for each whether it did."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that nobody acknowledged within its delivery attempts.
+
+    `topic` is the one that it was published to, as in `infra/functions.json`; None: it comes from a subscription that nobody
+    knows. `published_at`: when that topic took it, the same however often the letter comes.
+    """
+
+    id: str
+    topic: str | None
+    subscription: str
+    attempts: int
+    published_at: datetime
+    data: bytes = field(repr=False)
+
+
+class DeadLetters(Protocol):
+    """The subscription that holds dead letters. Raises Unavailable, also where there is no such subscription."""
+
+    def pull(self, limit: int) -> list[DeadLetter]:
+        """Letters, at most `limit`, not always all there are; none: that was all for now. Those not acknowledged come again."""
+        ...
+
+    def acknowledge(self, letters: Sequence[DeadLetter]) -> None:
+        """These are taken care of."""
         ...
 
 
@@ -134,6 +174,27 @@ class JobScheduler(Protocol):
 
     def jobs(self, prefix: str) -> list[Job]:
         """The jobs that publish whose name begins so, by name; without one whose last change failed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One invocation as a part of a trace; a `parent` of another trace is what it was caused by. Times in UTC."""
+
+    name: str
+    own: TraceContext
+    parent: TraceContext | None
+    began_at: datetime
+    ended_at: datetime
+    failed: bool
+    attributes: Mapping[str, str | int]
+
+
+class Spans(Protocol):
+    """Whoever shows traces."""
+
+    def record(self, span: Span) -> None:
+        """Take it; never raises and never waits for a service."""
         ...
 
 
@@ -169,9 +230,14 @@ class Channel(Protocol):
     resend_when_uncertain: bool
     """For one that does not: `on_uncertain: resend`."""
     retry: RetryPolicy
+    breaker: BreakerPolicy | None
+    """When it is given a rest; None: never."""
 
     def deliver(self, effect: Effect, message: JsonValue, *, url: str | None = None) -> Delivery:
-        """Deliver once, the effect's id as idempotency key. Never raises for what the provider says or fails to say."""
+        """Deliver once, `effect.delivery_key` as idempotency key, of a message in parts those that `effect.rest` names.
+
+        Never raises for what the provider says or fails to say.
+        """
         ...
 
 

@@ -1,13 +1,13 @@
 """The message quota of a journey: never exceeded by however many instances at once, and without one hot document.
 
-The quota is divided among `SHARES` documents. A message starts at the share that its effect's id names and takes one from it by
-compare-and-set, together with a note on the effect, so that a retry takes none twice. Where a share is used up the next is
-tried: only when all are is the quota.
+The quota is divided among `SHARES` documents. A message starts at the share that its effect's id names and takes one from it in
+the very commit that claims the effect, which notes the share, so that a retry takes none twice. Where a share is used up the
+next is tried: only when all are is the quota.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sojourn.application.records import CommitResult, Create, Stored, Update
 from sojourn.application.workshop import MAX_ROUNDS, Workshop
@@ -18,46 +18,42 @@ from sojourn.domain.journey import QuotaShare, quota_share_id
 SHARES = 16
 
 
-def take_quota(shop: Workshop, effect: Effect, quota: int) -> Effect | None:
-    """The claimed effect with one message of the quota, as it is now stored; None: the quota is used up.
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One message of a share, once `write` is committed."""
 
-    Raises LookupError where the effect is no longer ours, or the shares are too contended to say.
-    """
-    if effect.quota_share is not None or not isinstance(effect.payload, SendMessage):
-        return effect
+    share: int
+    write: Create | Update
+
+
+def take_from(shop: Workshop, effect: Effect, quota: int) -> Taken | None:
+    """A message of the quota for an effect that has none yet; None: the quota is used up."""
     first = shard_of(effect.id, SHARES)
-    for step in range(SHARES):
-        share = (first + step) % SHARES
-        taken = _take_from(shop, effect, share, limit=quota // SHARES + (share < quota % SHARES))
-        if taken is not None:
-            return taken
+    for share in ((first + step) % SHARES for step in range(SHARES)):
+        found = _read(shop, effect.journey_id, share)
+        if (found.value.used if found else 0) < quota // SHARES + (share < quota % SHARES):
+            return Taken(share, _counted(shop, effect.journey_id, share, found, 1))
     return None
 
 
-def _take_from(shop: Workshop, effect: Effect, share: int, *, limit: int) -> Effect | None:
-    for _ in range(MAX_ROUNDS):
-        found = _read(shop, effect.journey_id, share)
-        if limit <= (found.value.used if found else 0):
-            return None
-        stored = shop.store.get_many(Effect, [effect.id])[0]
-        if stored is None or stored.value.token != effect.token:
-            raise LookupError("the effect is somebody else's now")
-        taken = shop.stamp_effect(replace(effect, quota_share=share), rev=effect.rev + 1)
-        commit = (Update(taken, stored.version), _counted(shop, effect.journey_id, share, found, 1))
-        if shop.commit_many([commit])[0] is CommitResult.APPLIED:
-            return taken
-    raise LookupError("the quota is being taken by many others")
+def takes(effect: Effect) -> bool:
+    """Whether the effect must have a message of the quota before it is performed."""
+    return effect.quota_share is None and isinstance(effect.payload, SendMessage)
 
 
 def give_back(shop: Workshop, effect: Effect) -> None:
-    """Return the message of an effect that closed without being delivered. At worst one stays unused, never one too many."""
-    if effect.quota_share is None:
-        return
+    """Return the message of an effect that failed, and with it the note on the effect: a commit in doubt is not repeated.
+
+    At worst one stays unused, never one too many.
+    """
     for _ in range(MAX_ROUNDS):
-        found = _read(shop, effect.journey_id, effect.quota_share)
-        if found is None:
+        stored = shop.store.get_many(Effect, [effect.id])[0]
+        share = stored.value.quota_share if stored is not None and stored.value.failed else None
+        if stored is None or share is None:
             return
-        if shop.commit_many([(_counted(shop, effect.journey_id, effect.quota_share, found, -1),)])[0] is CommitResult.APPLIED:
+        returned = shop.stamp_effect(replace(stored.value, quota_share=None), rev=stored.value.rev + 1)
+        counted = _counted(shop, effect.journey_id, share, _read(shop, effect.journey_id, share), -1)
+        if shop.commit_many([(Update(returned, stored.version), counted)])[0] is CommitResult.APPLIED:
             return
 
 

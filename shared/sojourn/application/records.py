@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Generic, TypeAlias, TypeVar
 
 from sojourn.domain.audit import AuditEntry
+from sojourn.domain.breaker import Breaker
+from sojourn.domain.checkup import Checkup
 from sojourn.domain.effect import Effect
 from sojourn.domain.enrollment import Enrollment
 from sojourn.domain.history import Refusal
@@ -28,6 +31,8 @@ Record: TypeAlias = (
     | Refusal
     | Enrollment
     | AuditEntry
+    | Breaker
+    | Checkup
 )
 R = TypeVar(
     "R",
@@ -43,6 +48,8 @@ R = TypeVar(
     Refusal,
     Enrollment,
     AuditEntry,
+    Breaker,
+    Checkup,
 )
 S = TypeVar("S", Progress, Effect)
 
@@ -105,13 +112,18 @@ Only combinations that `infra/firestore_indexes.json` has an index for are answe
 """
 
 
+Moment: TypeAlias = tuple[datetime, str]
+"""A place in a list by time: when a document was created, and its id, for many are created at the same moment."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
-    """How many documents of a kind there are `where`, and what the numbers in `sum_of` add up to."""
+    """How many documents of a kind there are `where`, and what the numbers in `sum_of` add up to; by id beyond `after`."""
 
     kind: type[Record]
     where: Where
     sum_of: str | None = None
+    after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Reports: what became of a journey's members, counted by the store's own aggregations over what it keeps.
 
 Nothing is counted on the hot path, so nothing can be counted wrong. Each figure is exact when it is asked for; while members
-move, two figures may be of two moments. Passages that ended leave the store, and so the report, after `TERMINAL_RETENTION`.
+move, two figures may be of two moments. Passages that ended leave the store, and so the report, after `TERMINAL_RETENTION`,
+but for those that guard their entry key: where a member enters once, nobody is ever missing.
 
 Every passage that reached a node is standing there, in error there, has left the journey there, or has passed::
 
@@ -13,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from sojourn.application.records import Question, Tally, Where
 from sojourn.application.workshop import Workshop
 from sojourn.domain.definition import Definition
-from sojourn.domain.effect import Effect, EffectStatus
+from sojourn.domain.effect import Effect, EffectStatus, Failure
 from sojourn.domain.errors import NotFound
 from sojourn.domain.history import Refusal
 from sojourn.domain.journey import Journey, JourneyStatus
@@ -52,13 +53,14 @@ class Passages:
 
 @dataclass(frozen=True, slots=True)
 class EffectCounts:
-    """What became of a node's effects; `skipped` by reason."""
+    """What became of a node's effects; `skipped` by reason, `failures` by kind: those that wait for another try too."""
 
     under_way: int
     sent: int
     failed: int
     dead: int
     skipped: Mapping[str, int]
+    failures: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +94,23 @@ class JourneyReport:
     days: Mapping[str, int] = field(default_factory=dict)
     refused: Mapping[str, int] = field(default_factory=dict)
     nodes: tuple[NodeReport, ...] = ()
+    pause_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ProductMetrics:
-    """The seed's product metrics: bots that published at least one journey, passages that began, and that came to the end."""
+    """The seed's product metrics: bots that published at least one journey, passages that began, and that came to the end.
+
+    Passages, as the seed counts the rows of journey_member_progress: who enters twice is two. Where a member enters once, the
+    default, they are the members of each journey. To tell members apart over several entries, every entry and every end would
+    have to write one document more, or the report read every passage.
+    """
 
     bots: int
     journeys: int
     active_journeys: int
-    triggered: int
-    completed: int
+    passages_triggered: int
+    passages_completed: int
 
 
 def journey_report(shop: Workshop, journey_id: str) -> JourneyReport:
@@ -127,6 +135,7 @@ def journey_report(shop: Workshop, journey_id: str) -> JourneyReport:
         days=_counts(shop, Progress, "entered_on", {"journey_id": journey_id}),
         refused=_counts(shop, Refusal, "reason", {"journey_id": journey_id}),
         nodes=_by_node(shop, head),
+        pause_reason=head.pause_reason,
     )
 
 
@@ -139,8 +148,8 @@ def product_metrics(shop: Workshop) -> ProductMetrics:
         bots=len({head.bot_id for head in heads}),
         journeys=len(heads),
         active_journeys=sum(head.status is JourneyStatus.ONGOING for head in heads),
-        triggered=sum(found[head.id, tuple(Status)].count for head in heads),
-        completed=sum(found[head.id, (Status.ENDED,)].count for head in heads),
+        passages_triggered=sum(found[head.id, tuple(Status)].count for head in heads),
+        passages_completed=sum(found[head.id, (Status.ENDED,)].count for head in heads),
     )
 
 
@@ -227,10 +236,17 @@ def _effects(shop: Workshop, head: Journey, node_ids: Sequence[str]) -> dict[str
         for node_id in node_ids
         for name, group in groups.items()
     }
-    found = {key: tally.count for key, tally in _ask(shop, asked).items()}
+    kinds: tuple[str, ...] = get_args(Failure)
+    failed = {
+        (node_id, kind): Question(Effect, {"journey_id": head.id, "node_id": node_id, "failure": kind})
+        for node_id in node_ids
+        for kind in kinds
+    }
+    found = {key: tally.count for key, tally in _ask(shop, asked | failed).items()}
     return {
         node_id: EffectCounts(
             **{name: found[node_id, name] for name in groups},
+            failures={kind: count for kind in kinds if (count := found[node_id, kind])},
             skipped=_counts(shop, Effect, "skipped_for", {"journey_id": head.id, "node_id": node_id}),
         )
         for node_id in node_ids

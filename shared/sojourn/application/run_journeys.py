@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sojourn.application.messages import EFFECTS_TOPIC, RUNS_TOPIC, EffectMessage, RunMessage
-from sojourn.application.outcome import UNAVAILABLE, Outcome
+from sojourn.application.messages import RunMessage, message_about
+from sojourn.application.outcome import UNAVAILABLE, About, Outcome
 from sojourn.application.ports import Outgoing
 from sojourn.application.records import Commit, CommitResult, Create, Stored, Update
 from sojourn.application.workshop import MAX_ROUNDS, Workshop
@@ -96,7 +96,12 @@ def _round(shop: Workshop, messages: Sequence[RunMessage]) -> list[tuple[Outcome
     planned = [
         _plan(shop, hop, members.get(hop.progress.member_key), now) if isinstance(hop, _Hop) else hop for hop in considered
     ]
-    return _carry_out(shop, planned)
+    answers = zip(_carry_out(shop, planned), found, strict=True)
+    return [(outcome and replace(outcome, about=_about(stored)), again) for (outcome, again), stored in answers]
+
+
+def _about(stored: Stored[Progress] | None) -> About | None:
+    return About(stored.value.trace_id, stored.value.journey_id) if stored is not None else None
 
 
 def _consider(shop: Workshop, message: RunMessage, stored: Stored[Progress] | None, now: datetime) -> _Hop | _Plan | Outcome:
@@ -163,7 +168,8 @@ def _plan(shop: Workshop, hop: _Hop, member: Member | None, now: datetime) -> _P
     after = shop.stamp_progress(transition.progress, rev=progress.rev + 1)
     effects = [shop.stamp_effect(effect, rev=1) for effect in transition.effects]
     commit: Commit = (Update(after, hop.stored.version), *(Create(effect) for effect in effects))
-    return _Plan(commit, Outcome("advanced", notes=_notes(transition)), _next(after, effects), again=_began_to_listen(after))
+    outcome = Outcome("advanced", notes=_notes(hop, transition))
+    return _Plan(commit, outcome, _next(after, effects), again=_began_to_listen(after))
 
 
 def _stimuli(shop: Workshop, hop: _Hop, now: datetime) -> list[Stimulus]:
@@ -179,7 +185,8 @@ def _stimuli(shop: Workshop, hop: _Hop, now: datetime) -> list[Stimulus]:
         found = shop.store.get_many(Effect, [progress.awaits])[0]
         if found is not None and found.value.status.terminal:
             effect = found.value
-            stimuli.append(EffectFinished(effect.id, effect.status.value, effect.reason, effect.result))
+            how = (effect.reason, effect.result, effect.failure)
+            stimuli.append(EffectFinished(effect.id, effect.status.value, effect.updated_at, *how))
     due = progress.schedule_at is None or progress.schedule_at <= now
     if (
         progress.status in (Status.READY, Status.RUNNING)
@@ -193,9 +200,10 @@ def _stimuli(shop: Workshop, hop: _Hop, now: datetime) -> list[Stimulus]:
 
 
 def _rearm(shop: Workshop, stored: Stored[Progress], now: datetime) -> _Plan | Outcome:
-    """Nothing to do. Where the sweep came too early (after an unpark, say), tell it when to come."""
+    """Nothing to do. Where the sweep came too early (after an unpark, say), tell it when to come: its own bump may be later."""
     progress = stored.value
-    early = progress.status is Status.WAITING and progress.sweep_at is not None and progress.sweep_at <= now
+    swept = progress.sweep_at is not None and (progress.sweep_at <= now or progress.sweep_count > 0)
+    early = progress.status is Status.WAITING and swept
     if not early and not progress.parked:
         return Outcome("nothing_due")
     sweep_at = due_for_sweep(progress, now=now)
@@ -203,15 +211,15 @@ def _rearm(shop: Workshop, stored: Stored[Progress], now: datetime) -> _Plan | O
     return _Plan((Update(shop.stamp_progress(rearmed, rev=progress.rev), stored.version),), Outcome("rearmed"))
 
 
-def _notes(transition: Transition) -> tuple[str, ...]:
+def _notes(hop: _Hop, transition: Transition) -> tuple[str, ...]:
+    """How the passage ended. Once: a goal that is reached after the end ends nothing."""
     status = transition.progress.status
-    return (status.lower(),) if status.terminal else ()
+    return (status.lower(),) if status.terminal and not hop.stored.value.status.terminal else ()
 
 
 def _next(after: Progress, effects: Sequence[Effect]) -> tuple[Outgoing, ...]:
-    performed = [EffectMessage(effect_id=effect.id).to(EFFECTS_TOPIC) for effect in effects]
-    running = after.status is Status.RUNNING
-    return (*performed, *([RunMessage(progress_id=after.id, rev=after.rev).to(RUNS_TOPIC)] if running else []))
+    running = after.status in (Status.READY, Status.RUNNING) and after.schedule_at is None
+    return (*map(message_about, effects), *([message_about(after)] if running else []))
 
 
 def _began_to_listen(after: Progress) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from sojourn.application.audit import write_entry
 from sojourn.application.messages import ENROLLMENTS_TOPIC, EnrollMessage
 from sojourn.application.ports import Job
 from sojourn.application.workshop import MAX_ROUNDS, Workshop
@@ -109,17 +110,32 @@ def _version(shop: Workshop, head: Journey, *, back: int = 0) -> Definition | No
     return shop.catalog.definition(head.id, number) if number > 0 else None
 
 
-def reconcile_jobs(shop: Workshop) -> list[Repair]:
-    """Compare all jobs with what the journeys say, and make it so: what was repaired. Nothing: they were in step."""
+def reconcile_jobs(shop: Workshop, *, repair: bool = True) -> list[Repair]:
+    """Compare all jobs with what the journeys say, and make it so: what was repaired. Nothing: they were in step.
+
+    Without `repair`: what would be.
+    """
     found = {job.name: job for job in shop.jobs.jobs(PREFIX)}
     heads = [(head, _version(shop, head)) for head in shop.store.journeys(_ACTIVE)]
     wanted = {job.name: job for head, one in heads if one for job in jobs_of(head, one, now=shop.now())}
-    repairs: list[Repair] = []
-    for name, job in sorted(wanted.items()):
-        if found.get(name) != job:
-            shop.jobs.put(job)
-            repairs.append(Repair(name, "changed" if name in found else "created", job.description))
-    for name in sorted(found.keys() - wanted.keys()):
-        shop.jobs.delete(name)
-        repairs.append(Repair(name, "deleted", found[name].description))
+    names = [name for name in sorted(found.keys() | wanted.keys()) if found.get(name) != wanted.get(name)]
+    repairs = [_repair_of(name, found.get(name), wanted.get(name)) for name in names]
+    for one in repairs if repair else ():
+        before, after = found.get(one.name), wanted.get(one.name)
+        write_entry(shop, f"job.{one.change}", f"jobs/{one.name}", before=_told(before), after=_told(after))
+        if after is not None:
+            shop.jobs.put(after)
+        else:
+            shop.jobs.delete(one.name)
     return repairs
+
+
+def _repair_of(name: str, before: Job | None, after: Job | None) -> Repair:
+    if after is None:
+        return Repair(name, "deleted", before.description if before is not None else "")
+    return Repair(name, "created" if before is None else "changed", after.description)
+
+
+def _told(job: Job | None) -> dict[str, object] | None:
+    """What the audit tells of a job; its message follows from the name."""
+    return {field: getattr(job, field) for field in ("schedule", "timezone", "description", "paused")} if job else None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from sojourn.application.breaker_memory import BreakerMemory
 from sojourn.application.catalog import Catalog
-from sojourn.application.ports import Channels, Clock, JobScheduler, Outgoing, Publisher, Store, Tokens
+from sojourn.application.ports import Channels, Clock, DeadLetters, JobScheduler, Outgoing, Publisher, Store, Tokens
 from sojourn.application.records import Commit, CommitResult, Create, R, Record
+from sojourn.domain.audit import ENGINE, AuditEntry
 from sojourn.domain.effect import Effect
 from sojourn.domain.engine import MAX_NODES_PER_HOP
 from sojourn.domain.ids import shard_of
@@ -29,7 +31,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """Everything that a use case needs, composed once per process."""
+    """Everything that a use case needs, composed once per process. `principal`: for whom it works, which the audit tells."""
 
     store: Store
     publisher: Publisher
@@ -38,7 +40,14 @@ class Workshop:
     channels: Channels
     catalog: Catalog
     jobs: JobScheduler
+    dead_letters: DeadLetters
     limits: Limits = Limits()
+    principal: str = ENGINE
+    breakers: BreakerMemory = field(default_factory=BreakerMemory)
+
+    def by(self, principal: str) -> Workshop:
+        """The same for somebody who came through a door."""
+        return replace(self, principal=principal)
 
     def now(self) -> datetime:
         """The clock's time."""
@@ -59,10 +68,10 @@ class Workshop:
         """Commit, and tell own writes from others'. APPLIED: it is there. CONFLICT: somebody was faster. UNKNOWN: try again.
 
         The client repeats a commit whose answer was lost, so an own write may come back as refused: the random token on the
-        document says whose it was (gcp-facts, finding 2). The first write of a commit stands for all, they are atomic.
+        document says whose it was (gcp-facts, finding 2). One write of a commit stands for all, they are atomic.
         """
         results = self.store.commit_many(commits) if commits else []
-        unclear = {index: commits[index][0].record for index, one in enumerate(results) if one is not CommitResult.APPLIED}
+        unclear = {index: _witness(commits[index]) for index, one in enumerate(results) if one is not CommitResult.APPLIED}
         for index in self._own(unclear):
             results[index] = CommitResult.APPLIED
         return results
@@ -88,3 +97,9 @@ class Workshop:
     def publish_many(self, messages: Sequence[Outgoing]) -> list[bool]:
         """Publish; for each whether the service took it."""
         return self.publisher.publish_many(messages) if messages else []
+
+
+def _witness(commit: Commit) -> Record:
+    """What tells whether a commit was applied: its audit entry, which nobody changes or deletes; else the first."""
+    last = commit[-1].record
+    return last if isinstance(last, AuditEntry) else commit[0].record

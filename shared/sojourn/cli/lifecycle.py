@@ -128,6 +128,7 @@ def _fields(head: Journey) -> dict[str, object]:
         "revision": head.rev,
         "has_draft": head.draft is not None,
         "members_settled": settling.done if settling else None,
+        "pause_reason": head.pause_reason,
         "schedule_end_at": head.schedule_end_at,
         "end_reason": head.end_reason,
     }

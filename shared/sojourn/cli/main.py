@@ -12,7 +12,23 @@ from google.auth.exceptions import GoogleAuthError
 from rich.console import Console
 
 from emulator.errors import LocalCloudError
-from sojourn.cli import demo, effects, journeys, lifecycle, local, logs, members, progress, rejected, report
+from sojourn.cli import (
+    audit,
+    channels,
+    demo,
+    doctor,
+    effects,
+    journeys,
+    lifecycle,
+    local,
+    logs,
+    members,
+    progress,
+    record,
+    rejected,
+    report,
+    simulate,
+)
 from sojourn.domain.errors import InputError, SojournError
 
 REFUSED, BAD_INPUT = 1, 2
@@ -32,12 +48,18 @@ app.command("status")(local.status)
 app.add_typer(logs.app, name="logs")
 app.add_typer(journeys.app, name="journeys")
 journeys.app.command("report")(report.report)
+journeys.app.command("simulate")(simulate.simulate)
 journeys.app.add_typer(lifecycle.app)
 app.command("schema")(journeys.schema)
 app.add_typer(members.app, name="members")
 app.add_typer(progress.app, name="progress")
+progress.app.command("record")(record.record)
 app.add_typer(effects.app, name="effects")
+app.add_typer(channels.app, name="channels")
 app.add_typer(rejected.app, name="rejected")
+app.add_typer(audit.app, name="audit")
+app.command("doctor")(doctor.doctor)
+app.command("drain")(doctor.drain)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

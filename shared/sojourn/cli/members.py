@@ -16,7 +16,7 @@ from rich.console import Console
 
 from sojourn.application.members import RowResult, get_member, import_members, parse_member, put_member
 from sojourn.cli.local import Json
-from sojourn.cli.stores import print_json, workshop
+from sojourn.cli.stores import pairs, print_json, workshop
 from sojourn.cli.tables import moment, show
 from sojourn.domain.errors import InputError
 from sojourn.domain.member import Member
@@ -45,9 +45,9 @@ def put(
     as_json: Json = False,
 ) -> None:
     """Create a member, or replace all that is known of one."""
-    attributes = {name: read_value(value) for name, value in _pairs("--attribute", attribute).items()}
+    attributes = {name: read_value(value) for name, value in pairs("--attribute", attribute).items()}
     fields: dict[str, JsonValue] = {"bot_id": bot, "member_id": member, "attributes": attributes}
-    fields |= {"timezone": timezone, "locale": locale, "addresses": {**_pairs("--address", address)}}
+    fields |= {"timezone": timezone, "locale": locale, "addresses": {**pairs("--address", address)}}
     _print(put_member(workshop(), parse_member(fields), rev=rev), as_json)
 
 
@@ -66,7 +66,7 @@ def import_file(
     counts: Counter[str] = Counter()
     bad: list[RowResult] = []
     with _opened(file, quiet=as_json) as lines:
-        for result in _results(import_members(shop, read_members(lines, name=file.name)), file):
+        for result in _results(import_members(shop, read_members(lines, name=file.name), source=file.name), file):
             counts["bad" if result.faults else "written"] += 1
             bad += [result] if result.faults else []
     if as_json:
@@ -92,16 +92,6 @@ def _opened(file: Path, *, quiet: bool) -> AbstractContextManager[TextIO]:
     return progress.open(
         file, "r", encoding="utf-8-sig", newline="", console=bar, disable=hidden, description=file.name, transient=True
     )
-
-
-def _pairs(option: str, given: list[str] | None) -> dict[str, str]:
-    pairs = {}
-    for text in given or []:
-        name, sign, value = text.partition("=")
-        if not sign or not name:
-            raise typer.BadParameter(f"{text!r} is not NAME=VALUE", param_hint=option)
-        pairs[name] = value
-    return pairs
 
 
 def _print(member: Member, as_json: bool) -> None:

@@ -49,8 +49,8 @@ def _print_metrics(shop: Workshop, as_json: bool) -> None:
         ("bots that published a journey", f"{found.bots:,}"),
         ("journeys published", f"{found.journeys:,}"),
         ("of them ongoing", f"{found.active_journeys:,}"),
-        ("members triggered", f"{found.triggered:,}"),
-        ("members that completed", f"{found.completed:,}"),
+        ("passages triggered", f"{found.passages_triggered:,}"),
+        ("passages completed", f"{found.passages_completed:,}"),
     ]
     show(("all journeys", "number"), rows, right=("number",))
 
@@ -76,6 +76,7 @@ def _head(found: JourneyReport) -> Text:
     parts = [f"{found.status}: {found.trigger:,} entered", f"{found.in_progress:,} on the way", f"{found.exit:,} off it"]
     parts += [f"{total.error:,} in error"] if total.error else []
     parts += [f"goal reached by {total.goals:,}, revenue {found.revenue:,.2f}"] if total.goals else []
+    parts += [f"paused because {found.pause_reason}"] if found.pause_reason else []
     return head.append(", ".join(parts), style="not bold")
 
 
@@ -97,7 +98,8 @@ def _note(node: NodeReport) -> str:
 def _effects(effects: EffectCounts) -> list[str]:
     counts = {"sent": effects.sent, "under way": effects.under_way, "failed": effects.failed, "dead": effects.dead}
     skipped = [f"{count:,} skipped ({reason})" for reason, count in effects.skipped.items()]
-    return [*(f"{count:,} {name}" for name, count in counts.items() if count), *skipped]
+    failures = [f"{count:,} {kind} failures" for kind, count in effects.failures.items()]
+    return [*(f"{count:,} {name}" for name, count in counts.items() if count), *failures, *skipped]
 
 
 def _print_versions(found: JourneyReport) -> None:

@@ -39,11 +39,16 @@ def payload_of(node: Action, variables: Scope) -> tuple[Payload, tuple[str, ...]
 
 def size_bytes(payload: Payload) -> int:
     """The size of what the payload carries, as JSON."""
+    return len(json.dumps(content_of(payload)))
+
+
+def content_of(payload: Payload) -> JsonValue:
+    """What the payload carries, to whomever."""
     match payload:
         case SendMessage(message=value) | CallWebhook(body=value):
-            return len(json.dumps(value))
+            return value
         case UpdateMember(attributes=fields) | EmitEvent(data=fields) | EnrollJourney(data=fields):
-            return len(json.dumps(dict(fields)))
+            return dict(fields)
         case _:
             assert_never(payload)
 

@@ -7,13 +7,16 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-MAX_STATE_CHARACTERS = 200_000
+ENGINE = "engine"
+"""Who changes what nobody asked for at that moment: an end by schedule, a repair by the daily check."""
+MAX_PRINCIPAL_CHARACTERS = 200
+MAX_STATE_BYTES = 400_000
 """Of a state before or after; a document of Firestore takes a million bytes in all."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """`audit/{id}`: one change through a door. `before` and `after` are JSON text, None where there was or is nothing.
+    """`audit/{id}`: one change, and who made it. `before` and `after` are JSON text, None where there was or is nothing.
 
     It never expires.
     """
@@ -31,6 +34,7 @@ class AuditEntry:
 
 def bounded_state(text: str | None) -> str | None:
     """The state itself, or of one that is too large its size and digest: enough to know it again."""
-    if text is None or len(text) <= MAX_STATE_CHARACTERS:
+    data = (text or "").encode("utf-8", "surrogatepass")
+    if len(data) <= MAX_STATE_BYTES:
         return text
-    return json.dumps({"characters": len(text), "sha256": hashlib.sha256(text.encode()).hexdigest()})
+    return json.dumps({"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()})

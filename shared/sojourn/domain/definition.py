@@ -43,8 +43,10 @@ class Definition(Frozen):
     @cached_property
     def targets(self) -> dict[str, tuple[str, ...]]:
         """The ids of the nodes that follow each node, in the order of `index`."""
-        paths = sorted(self.node_paths, key=lambda path: path.index)
-        return {node.id: tuple(path.target for path in paths if path.source == node.id) for node in self.nodes}
+        found: dict[str, list[str]] = {node.id: [] for node in self.nodes}
+        for path in sorted(self.node_paths, key=lambda path: path.index):
+            found.setdefault(path.source, []).append(path.target)
+        return {source: tuple(targets) for source, targets in found.items()}
 
     @cached_property
     def event_triggers(self) -> tuple[EventTrigger, ...]:
@@ -61,6 +63,11 @@ class Definition(Frozen):
         """The events that count wherever a member is: exit events and the goal."""
         goal = {self.settings.goal.event} if self.settings.goal else set()
         return frozenset({match.event for match in self.settings.exit_events} | goal)
+
+    def listens_at(self, node_id: str | None, *, waiting: bool) -> tuple[str, ...]:
+        """The events that a member on the way listens for: the node's own only while they wait there."""
+        node = self.by_id.get(node_id) if node_id is not None and waiting else None
+        return tuple(sorted({*self.always_listens, *(listened_by(node) if node is not None else ())}))
 
     @cached_property
     def listens(self) -> frozenset[str]:

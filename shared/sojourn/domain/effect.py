@@ -10,11 +10,11 @@ from typing import Literal, TypeAlias
 from pydantic import JsonValue
 
 from sojourn.domain.event import JsonObject
-from sojourn.domain.ids import jitter
+from sojourn.domain.moment import period_of
 from sojourn.domain.progress import READY_GRACE_SECONDS, grace
 
-LEASE_SECONDS = 150
-"""A performer that is silent for longer is taken for dead; longer than the request timeout of 60 s, for zombies and clocks."""
+LEASE_SECONDS = 120
+"""A performer that is silent for longer is taken for dead; twice the request timeout of 60 s, for zombies and clocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,33 @@ class EffectStatus(StrEnum):
         return self not in (EffectStatus.PENDING, EffectStatus.PERFORMING)
 
 
+Failure: TypeAlias = Literal["transient", "permanent", "partial", "system"]
+"""It may pass; it never will; some of it arrived; it is our own (configuration, store, topics) and never the member's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What is left of a message in parts (several devices, addresses, bubbles) of which some arrived.
+
+    `undelivered` are worth another try, which asks for them alone; `failed` are lost for good, each with why. After each of the
+    `answers` that were partial the idempotency key is another one: a receiver would repeat what it answered to the first.
+    """
+
+    undelivered: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    answers: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """`effects/{id}`: id = hash(progress id, node id, visit, slot), which is also the idempotency key."""
+    """`effects/{id}`: id = hash(progress id, node id, visit, slot), which is also the idempotency key.
+
+    `attempts` counts deliveries that were answered; `setbacks`, since the last answer, what was not the other side's fault:
+    failures of the system, and performers that died. `failure` is the kind of the last one, None once everything has arrived.
+
+    `trace_id` is the passage's trace. `caused_at`: when that happened to which it is the reaction (the log line, the moment a
+    wait was due); None once it is put off, parked or taken up again, for then it is none any more.
+    """
 
     id: str
     progress_id: str
@@ -93,8 +117,11 @@ class Effect:
     status: EffectStatus = EffectStatus.PENDING
     reason: str | None = None
     attempts: int = 0
+    setbacks: int = 0
+    failure: Failure | None = None
     not_before: datetime | None = None
     result: JsonValue = None
+    rest: Rest | None = None
     quota_share: int | None = None
     parked: bool = False
     rev: int = 1
@@ -103,37 +130,50 @@ class Effect:
     sweep_at: datetime | None = None
     sweep_count: int = 0
     expire_at: datetime | None = None
+    trace_id: str | None = None
+    caused_at: datetime | None = None
 
     @property
     def skipped_for(self) -> str | None:
         """Why it was skipped, in the few words before the colon, which reports count by; None unless SKIPPED."""
         return (self.reason or "unknown").partition(":")[0] if self.status is EffectStatus.SKIPPED else None
 
+    @property
+    def finished_in(self) -> str | None:
+        """The five minutes in which it was delivered or failed for good, which the limit on a journey's failures counts by."""
+        done = self.status is EffectStatus.DONE or self.failed
+        return period_of(self.updated_at) if done else None
+
+    @property
+    def failed_in(self) -> str | None:
+        """The same of those that failed."""
+        return period_of(self.updated_at) if self.failed else None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it failed for good, or until an operator says otherwise."""
+        return self.status in (EffectStatus.FAILED, EffectStatus.DEAD)
+
+    @property
+    def delivery_key(self) -> str:
+        """The idempotency key of the next delivery."""
+        return f"{self.id}-{self.rest.answers}" if self.rest and self.rest.answers else self.id
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What a channel says about one delivery: done, failed for good, or worth another try."""
+    """What a channel says about one delivery.
 
-    outcome: Literal["delivered", "permanent", "retryable"]
+    delivered; `permanent`: failed for good; `retryable`: worth another try, not before `retry_after` where the other side says
+    so; `partial`: but for `rest`; `system`: our own fault, such as a channel that nobody configured.
+    """
+
+    outcome: Literal["delivered", "permanent", "retryable", "partial", "system"]
     reason: str | None = None
     provider_id: str | None = None
     result: JsonValue = None
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """When a failed delivery is tried again: pauses that grow by `kind` up to a maximum, `max_attempts` deliveries in all."""
-
-    kind: Literal["exponential", "linear", "fixed"] = "exponential"
-    initial_seconds: float = 30
-    maximum_seconds: float = 3_600
-    max_attempts: int = 5
-
-    def pause(self, effect_id: str, attempts: int) -> timedelta:
-        """The pause after the `attempts`-th failure, with up to a tenth of jitter so that failures do not march in step."""
-        growth = {"exponential": 2.0 ** min(attempts - 1, 30), "linear": float(attempts), "fixed": 1.0}[self.kind]
-        seconds = min(self.initial_seconds * growth, self.maximum_seconds)
-        return timedelta(seconds=seconds * (1 + 0.1 * jitter(f"{effect_id}{attempts}")))
+    retry_after: timedelta | None = None
+    rest: Rest | None = None
 
 
 def first_sweep(effect_id: str, *, now: datetime) -> datetime:

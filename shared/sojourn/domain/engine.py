@@ -22,12 +22,30 @@ from sojourn.domain.expression import compile_expression
 from sojourn.domain.fields import EventMatch
 from sojourn.domain.member import Member
 from sojourn.domain.node import WaitForEvent, branch_names
-from sojourn.domain.progress import GoalReached, Progress, Status
+from sojourn.domain.progress import (
+    MAX_TRAIL_STEPS,
+    GoalReached,
+    Progress,
+    Status,
+    Step,
+    due_for_sweep,
+)
 from sojourn.domain.stimulus import Cancel, Due, EffectFinished, EventReceived, Resume, Stimulus
 from sojourn.domain.visit import run
 from sojourn.domain.walk import MAX_NODES_PER_HOP, Walk
 
-__all__ = ["MAX_NODES_PER_HOP", "Transition", "advance", "advance_all", "extended", "migrate", "parked", "unparked"]
+__all__ = [
+    "MAX_NODES_PER_HOP",
+    "Transition",
+    "advance",
+    "advance_all",
+    "extended",
+    "failed",
+    "migrate",
+    "parked",
+    "retried",
+    "unparked",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +125,10 @@ def _wake(walk: Walk, at: datetime) -> None:
 def _finish_await(walk: Walk, finished: EffectFinished) -> None:
     if walk.awaits != finished.effect_id:
         return
-    walk.since = walk.now
-    walk.remember({"outcome": finished.outcome, "reason": finished.reason, "result": finished.result})
+    walk.since = max(walk.since, finished.at)
+    walk.remember(
+        {"outcome": finished.outcome, "failure": finished.failure, "reason": finished.reason, "result": finished.result}
+    )
     walk.leave(finished.outcome.lower(), reason=finished.reason)
     run(walk)
 
@@ -205,3 +225,43 @@ def parked(progress: Progress, *, now: datetime) -> Progress:
 def unparked(progress: Progress, *, at: datetime, now: datetime) -> Progress:
     """The progress on a resumed journey: the sweep takes it up `at` that moment, if nobody has done so before."""
     return replace(progress, parked=False, sweep_at=at, sweep_count=0, updated_at=now)
+
+
+def failed(progress: Progress, *, reason: str, now: datetime, short: bool = False) -> Progress:
+    """The progress in ERROR, where no hop could say so itself. What it waits for stays on it: that is where a retry goes on.
+
+    `short`: with nothing of its trail but this, for a document that has no room for more.
+    """
+    step = Step(progress.node_id or "", now, "error", reason)
+    return replace(
+        progress,
+        status=Status.ERROR,
+        end_reason=reason,
+        listens=(),
+        trail=(*(() if short else progress.trail), step)[-MAX_TRAIL_STEPS:],
+        parked=False,
+        sweep_at=None,
+        sweep_count=0,
+        updated_at=now,
+        ended_at=now,
+        expire_at=None,
+    )
+
+
+def retried(progress: Progress, definition: Definition | None, *, now: datetime) -> Progress:
+    """The progress in ERROR on its way again: READY at its node, or WAITING for what it waited for when it failed.
+
+    A message whose result it awaits is not sent again.
+    """
+    waits = progress.schedule_at is not None or progress.awaits is not None
+    fresh = replace(
+        progress,
+        status=Status.WAITING if waits else Status.READY,
+        end_reason=None,
+        listens=definition.listens_at(progress.node_id, waiting=waits) if definition else (),
+        trail=(*progress.trail, Step(progress.node_id or "", now, "retried", progress.end_reason))[-MAX_TRAIL_STEPS:],
+        updated_at=now,
+        ended_at=None,
+        expire_at=None,
+    )
+    return replace(fresh, sweep_at=due_for_sweep(fresh, now=now))

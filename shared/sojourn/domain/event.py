@@ -12,16 +12,19 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
     StringConstraints,
     ValidationError,
 )
-from pydantic_core import from_json
+from pydantic_core import ErrorDetails
 
 from sojourn.domain.errors import EventRejected
 from sojourn.domain.ids import derived_id, member_key
+from sojourn.domain.strict_json import read_json
+from sojourn.domain.trace import derived_trace_id, read_trace_id
 
 JsonObject: TypeAlias = Mapping[str, JsonValue]
 
@@ -51,7 +54,10 @@ EventName = Annotated[str, StringConstraints(min_length=1, max_length=100, patte
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to a member, at `occurred_at` by the producer's clock. `data` is what the producer logged."""
+    """Something that happened to a member, at `occurred_at` by the producer's clock. `data` is what the producer logged.
+
+    `trace`: the id of the trace in which the producer logged it; None where there was none.
+    """
 
     id: str
     name: str
@@ -60,11 +66,17 @@ class Event:
     occurred_at: datetime
     data: JsonObject
     depth: int = 0
+    trace: str | None = None
 
     @property
     def member_key(self) -> str:
         """The id of the member's document."""
         return member_key(self.bot_id, self.member_id)
+
+    @property
+    def trace_id(self) -> str:
+        """The producer's trace, else one that follows from the event."""
+        return self.trace or derived_trace_id(self.bot_id, self.member_id, self.id)
 
     def variables(self) -> dict[str, object]:
         """What expressions see as `event` and `trigger`."""
@@ -106,6 +118,7 @@ class _LogEntry(BaseModel):
     logName: str = ""
     insertId: str = ""
     timestamp: Moment
+    trace: Annotated[str | None, BeforeValidator(read_trace_id)] = None
     jsonPayload: _Payload
 
 
@@ -137,9 +150,8 @@ def read_log_entry(data: bytes, *, now: datetime) -> Event | None:
 
 
 def _load(data: bytes) -> dict[str, JsonValue]:
-    """Strict JSON: no NaN, no half of a surrogate pair, which Firestore and CEL would choke on, and at most 200 levels."""
     try:
-        entry = from_json(data, allow_inf_nan=False)
+        entry = read_json(data)
     except ValueError as error:
         raise EventRejected("malformed", f"entry: not JSON ({error})") from error
     if not isinstance(entry, dict):
@@ -169,6 +181,7 @@ def _event(entry: _LogEntry, body: dict[str, JsonValue], *, now: datetime) -> Ev
         occurred_at=occurred_at,
         data=body,
         depth=metadata.depth,
+        trace=entry.trace,
     )
 
 
@@ -183,9 +196,27 @@ def depth_of(value: JsonValue) -> int:
     return deepest
 
 
+def _shallow(data: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    if depth_of(dict(data)) > MAX_DATA_DEPTH:
+        raise ValueError(f"nested deeper than {MAX_DATA_DEPTH} levels")
+    return data
+
+
+EventData = Annotated[dict[str, JsonValue], AfterValidator(_shallow)]
+"""The `data` of an event that a person writes."""
+
+
 def first_fault(error: ValidationError) -> str:
     """The first fault of a pydantic error as one line: the field, what is wrong, the value."""
-    fault = error.errors(include_url=False)[0]
+    return faults_of(error)[0]
+
+
+def faults_of(error: ValidationError) -> list[str]:
+    """Every fault, one line each."""
+    return [_fault(fault) for fault in error.errors(include_url=False)]
+
+
+def _fault(fault: ErrorDetails) -> str:
     place = ".".join(str(part) for part in fault["loc"])
     wanted = fault["msg"].removeprefix("Value error, ").partition(" or instance of ")[0]
     value = "" if fault["type"] == "missing" else f", not {fault['input']!r:.80}"
@@ -197,9 +228,10 @@ def write_log_entry(event: Event) -> bytes:
     metadata = {"support_journey": True, "event_id": event.id, "schema_version": SCHEMA_VERSION, "depth": event.depth}
     data = {**event.data, "bot_id": event.bot_id, "member_id": event.member_id}
     payload = {"message": f"{event.name} emitted", "event": event.name, "metadata": metadata, "data": data}
-    return json.dumps({"timestamp": event.occurred_at.isoformat(), "jsonPayload": payload}).encode()
+    entry = {"timestamp": event.occurred_at.isoformat(), "jsonPayload": payload}
+    return json.dumps(entry | ({"trace": event.trace} if event.trace else {})).encode()
 
 
 def emitted_by(event: Event, *, identifier: str, name: str, data: JsonObject, now: datetime) -> Event:
-    """The event that a passage started by `event` emits: same member, one deeper."""
-    return replace(event, id=identifier, name=name, data=data, occurred_at=now, depth=event.depth + 1)
+    """The event that a passage started by `event` emits: same member, same trace, one deeper."""
+    return replace(event, id=identifier, name=name, data=data, occurred_at=now, depth=event.depth + 1, trace=event.trace_id)

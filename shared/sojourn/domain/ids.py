@@ -15,11 +15,15 @@ _ID_BYTES = 20
 """The least multiple of base32's five bytes that gives as many characters."""
 
 
-def derived_id(*parts: str | int) -> str:
-    """The id of what `parts` name. Each part is prefixed with its length, so that ("ab", "c") and ("a", "bc") differ."""
+def digest(*parts: str | int) -> bytes:
+    """The sha256 of what `parts` name. Each is prefixed with its length, so that ("ab", "c") and ("a", "bc") differ."""
     encoded = [str(part).encode("utf-8", "surrogatepass") for part in parts]
-    digest = hashlib.sha256(b"".join(b"%d:%b" % (len(part), part) for part in encoded)).digest()
-    return base64.b32encode(digest[:_ID_BYTES]).decode("ascii")[:ID_LENGTH].lower()
+    return hashlib.sha256(b"".join(b"%d:%b" % (len(part), part) for part in encoded)).digest()
+
+
+def derived_id(*parts: str | int) -> str:
+    """The id of what `parts` name."""
+    return base64.b32encode(digest(*parts)[:_ID_BYTES]).decode("ascii")[:ID_LENGTH].lower()
 
 
 def member_key(bot_id: str, member_id: str) -> str:
@@ -39,8 +43,8 @@ def effect_id(progress_id: str, node_id: str, visit: int, slot: int = 0) -> str:
 
 def fraction(*parts: str | int) -> float:
     """A number in [0, 1) that depends on `parts` alone: the dice of splits, the same on every retry."""
-    digest = hashlib.sha256("\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:6], "big") / (1 << 48)
+    hashed = hashlib.sha256("\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(hashed[:6], "big") / (1 << 48)
 
 
 def jitter(identifier: str) -> float:

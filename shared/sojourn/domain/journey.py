@@ -13,6 +13,8 @@ from sojourn.domain.ids import derived_id, member_key
 
 MEMBER_EVENT_RETENTION = timedelta(days=35)
 REJECTED_RETENTION = timedelta(days=30)
+LOG_ENTRIES = "journey-events"
+"""The topic that log entries come through."""
 
 
 class JourneyStatus(StrEnum):
@@ -22,6 +24,14 @@ class JourneyStatus(StrEnum):
     ONGOING = "ONGOING"
     PAUSED = "PAUSED"
     ENDED = "ENDED"
+
+
+class RejectedStatus(StrEnum):
+    """OPEN until it was taken on a second try or somebody gave it up."""
+
+    OPEN = "OPEN"
+    REPLAYED = "REPLAYED"
+    ABANDONED = "ABANDONED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +60,14 @@ class Settling:
     """Work on a journey's members that goes on page by page after a change of its head; `done` of them are through.
 
     First those who are not parked take a look at the changed head (where the change matters to them), then those who are
-    parked are put before the sweep again. `after` is the last progress of the page before.
+    parked are put before the sweep again. `after` is the last progress of the page before, which was over at `moved_at`.
     """
 
     parked: bool
     started_at: datetime
     after: str | None = None
     done: int = 0
+    moved_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +89,8 @@ class Journey:
     end_reason: str | None = None
     draft: str | None = None
     paused_at: datetime | None = None
+    pause_reason: str | None = None
+    ongoing_since: datetime | None = None
     resumes: int = 0
     migration: Migration = Migration()
     extensions: tuple[Extension, ...] = ()
@@ -152,7 +165,8 @@ class MemberEvent:
 class RejectedEvent:
     """`rejected_events/{id}`: a log entry of ours that could not be taken, whole, with the reason.
 
-    `replayed_at`: it was taken on a second try.
+    `replayed_at`: it was taken on a second try; `abandoned_at`: nobody needs to look at it any more. A message that was
+    dead-lettered is kept here too: `topic` is where it belongs (empty: nobody knows), `published_at` when it came there.
     """
 
     id: str
@@ -162,8 +176,18 @@ class RejectedEvent:
     created_at: datetime
     expire_at: datetime
     replayed_at: datetime | None = None
+    abandoned_at: datetime | None = None
+    topic: str = LOG_ENTRIES
+    published_at: datetime | None = None
     token: str = ""
     rev: int = 1
+
+    @property
+    def status(self) -> RejectedStatus:
+        """What lists go by; stored beside, never read back."""
+        if self.replayed_at is not None:
+            return RejectedStatus.REPLAYED
+        return RejectedStatus.OPEN if self.abandoned_at is None else RejectedStatus.ABANDONED
 
 
 def version_id(journey_id: str, version: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from math import ceil
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -10,7 +11,10 @@ from pydantic import AwareDatetime, Field, model_validator
 
 from sojourn.domain.expression import Condition
 from sojourn.domain.fields import MAX_BRANCHES, EventMatch, Frozen, LocalTime
-from sojourn.domain.moment import Duration, ZoneName, zone
+from sojourn.domain.moment import Duration, ZoneName, format_duration, zone
+
+MAX_FAILURE_WINDOW = timedelta(hours=2)
+"""As many periods as one query may name (Firestore: 30 values of IN, https://cloud.google.com/firestore/docs/query-data/queries)."""
 
 
 class Goal(EventMatch):
@@ -19,6 +23,33 @@ class Goal(EventMatch):
     window: Duration = timedelta(days=30)
     revenue: Condition | None = None
     exit: bool = False
+
+
+class FailureLimit(Frozen):
+    """When a journey is broken: `share` of what happened within `window` failed, and `members` were enough to tell.
+
+    It looks at members whom a hop moved (those in ERROR failed) and, apart from them, at messages and other effects that were
+    over (those FAILED or DEAD failed), by periods of five minutes; SKIPPED is no failure.
+    """
+
+    share: Annotated[float, Field(ge=0.01, le=1)] = 0.25
+    members: Annotated[int, Field(ge=1, le=1_000_000)] = 20
+    window: Duration = timedelta(hours=1)
+
+    @model_validator(mode="after")
+    def _bounded(self) -> FailureLimit:
+        if self.window > MAX_FAILURE_WINDOW:
+            raise ValueError(f"window is at most {format_duration(MAX_FAILURE_WINDOW)}")
+        return self
+
+    def exceeded(self, *, failed: int, total: int) -> bool:
+        """Whether so many of so many are too many."""
+        return total >= self.members and failed >= total * self.share
+
+    @property
+    def least(self) -> int:
+        """With fewer failures than this it is not exceeded, whatever the total."""
+        return max(1, ceil(self.members * self.share))
 
 
 class Settings(Frozen):
@@ -36,6 +67,7 @@ class Settings(Frozen):
     timezone_of: Literal["journey", "member"] = "journey"
     exit_events: Annotated[tuple[EventMatch, ...], Field(max_length=MAX_BRANCHES)] = ()
     goal: Goal | None = None
+    pause_on_failures: FailureLimit | None = FailureLimit()
 
     @model_validator(mode="after")
     def _pairs(self) -> Settings:

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from sojourn.domain.definition import Definition
 from sojourn.domain.errors import DefinitionInvalid, Fault
+from sojourn.domain.expression import PUBLISHED
 from sojourn.domain.graph import check, check_outline
 from sojourn.domain.outline import read_outline
 from sojourn.domain.sugar import Expanded, Location, expand
@@ -25,6 +26,8 @@ from sojourn.domain.wording import is_consequence, message_of, node_id_at, place
 
 MAX_DEPTH = 32
 """Levels of nesting in a definition; messages and webhook bodies are the deep part of one."""
+MAX_VALUES = 50_000
+"""What a definition holds in all: 500 nodes of 20 branches have fewer."""
 MAX_FAULTS = 500
 _MAX_INTEGER_BITS = 63
 
@@ -52,12 +55,11 @@ def dump_definition(definition: Definition) -> str:
 
 def load_stored(text: str) -> Definition:
     """What `dump_definition` wrote. It was checked before it was stored, and is not checked again."""
-    return Definition.model_validate_json(text)
+    return Definition.model_validate_json(text, context=PUBLISHED)
 
 
 def _bounded(faults: list[Fault]) -> list[Fault]:
-    more = len(faults) - MAX_FAULTS
-    return [*faults[:MAX_FAULTS], Fault((), f"{more:,} more faults are not listed")] if more > 0 else faults
+    return faults if len(faults) <= MAX_FAULTS else [*faults[:MAX_FAULTS], Fault((), "more faults are not listed")]
 
 
 def _validate(expanded: Expanded) -> tuple[Definition | None, list[Fault]]:
@@ -65,8 +67,10 @@ def _validate(expanded: Expanded) -> tuple[Definition | None, list[Fault]]:
         return Definition.model_validate(expanded.raw), []
     except ValidationError as error:
         errors = error.errors(include_url=False)
-    faults = []
+    faults: list[Fault] = []
     for details in errors:
+        if len(faults) > MAX_FAULTS:
+            break
         place = place_of(details, expanded.raw)
         if not is_consequence(details) and not _is_derived(place, expanded):
             faults.append(Fault(place, message_of(details, expanded), node_id_at(place, expanded.raw)))
@@ -79,9 +83,11 @@ def _is_derived(place: Location, expanded: Expanded) -> bool:
 
 
 def _beyond_limits(raw: object) -> Iterator[Fault]:
-    """What is too deep to walk, and numbers that JSON cannot carry. Walks with a list: no depth can exhaust the stack."""
+    """What is too deep, too much, or a number that JSON cannot carry. Walks with a list: no depth can exhaust the stack."""
     pending: list[tuple[Location, object]] = [((), raw)]
-    while pending:
+    for _ in range(MAX_VALUES):
+        if not pending:
+            return
         location, value = pending.pop()
         if isinstance(value, dict | list | tuple):
             if len(location) >= MAX_DEPTH:
@@ -93,3 +99,4 @@ def _beyond_limits(raw: object) -> Iterator[Fault]:
             yield Fault(location, f"{value} is no number in JSON", node_id_at(location, raw))
         elif isinstance(value, int) and value.bit_length() > _MAX_INTEGER_BITS:
             yield Fault(location, f"the number needs more than {_MAX_INTEGER_BITS} bits", node_id_at(location, raw))
+    yield Fault((), f"more than {MAX_VALUES:,} values; a definition holds fewer")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -162,9 +162,29 @@ def read_moment(value: object, clock: time, offset: timedelta, tz: ZoneInfo) -> 
             return None
         moment = parsed if isinstance(parsed, datetime) else datetime.combine(parsed, clock)
         moment += offset
-        return moment.astimezone(UTC) if moment.tzinfo else at_local(moment.date(), moment.time(), tz)
+        moment = moment.astimezone(UTC) if moment.tzinfo else at_local(moment.date(), moment.time(), tz)
+        return moment if MINYEAR < moment.year < MAXYEAR else None  # the first and the last day are not there in every zone
     except (ValueError, OverflowError):
         return None
+
+
+PERIOD_SECONDS = 300
+"""What is counted over a while is kept under the period that it fell in: equal texts, so that no index grows at one end."""
+
+
+def period_of(moment: datetime) -> str:
+    """The period that `moment` lies in, as the UTC time that it begins at."""
+    return _period(int(moment.timestamp() // PERIOD_SECONDS))
+
+
+def periods(since: datetime, until: datetime) -> tuple[str, ...]:
+    """The periods from the one that `since` lies in to the one that `until` lies in, the oldest first."""
+    first, last = (int(moment.timestamp() // PERIOD_SECONDS) for moment in (since, until))
+    return tuple(_period(number) for number in range(first, last + 1))
+
+
+def _period(number: int) -> str:
+    return f"{datetime.fromtimestamp(number * PERIOD_SECONDS, UTC):%Y-%m-%dT%H:%M}"
 
 
 def _parse_date(text: str) -> date:

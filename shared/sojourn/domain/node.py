@@ -9,12 +9,13 @@ from __future__ import annotations
 from datetime import time, timedelta
 from typing import Annotated, Literal, TypeAlias, assert_never
 
-from pydantic import Field, JsonValue, StringConstraints, model_validator
+from pydantic import Field, JsonValue, StringConstraints, ValidationInfo, model_validator
 
 from sojourn.domain.event import EventName, Identifier
-from sojourn.domain.expression import Condition, Expression, Template, compile_expression, placeholders
+from sojourn.domain.expression import Condition, Expression, Template, check_template, compile_expression, placeholders
 from sojourn.domain.fields import MAX_BRANCHES, EventMatch, Frozen, LocalTime, Name, NodeId, Url
 from sojourn.domain.moment import Duration, Offset, Weekday
+from sojourn.domain.retry import RetryPolicy
 from sojourn.domain.schedule import ScheduleTriggerSettings
 
 
@@ -96,20 +97,26 @@ class SplitSettings(Frozen):
 
 
 class SendMessageSettings(Frozen):
+    """`retry` stands in for the channel's own policy."""
+
     channel: Identifier = "mailbox"
     message: Annotated[dict[str, JsonValue], Field(min_length=1)] | Annotated[str, StringConstraints(min_length=1)]
     await_result: bool = False
+    retry: RetryPolicy | None = None
 
     @model_validator(mode="after")
-    def _renders(self) -> SendMessageSettings:
-        placeholders(self.message)
+    def _renders(self, info: ValidationInfo) -> SendMessageSettings:
+        check_template(self.message, info)
         return self
 
 
 class WebhookSettings(Frozen):
+    """`retry` stands in for the policy of the channel `webhook`."""
+
     url: Url
     body: Template = None
     await_result: bool = False
+    retry: RetryPolicy | None = None
 
 
 class UpdateMemberSettings(Frozen):

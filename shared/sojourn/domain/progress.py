@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from sojourn.domain.event import Event, JsonObject
 from sojourn.domain.ids import jitter
+from sojourn.domain.moment import period_of
 
 MAX_TRAIL_STEPS = 50
 MAX_CONSUMED_EVENTS = 50
@@ -18,6 +19,8 @@ RUNNING_GRACE_SECONDS = 300
 AWAIT_CHECK_SECONDS = 600
 """How often the sweep looks at a member whose node awaits an effect's result."""
 TERMINAL_RETENTION = timedelta(days=90)
+STUCK_AFTER = 10
+"""Sweeps in a row that changed nothing, nine hours or so: then somebody must look."""
 
 
 class Status(StrEnum):
@@ -95,7 +98,25 @@ class Progress:
     ended_at: datetime | None = None
     expire_at: datetime | None = None
 
-    # What reports count by; stored beside, never read back.
+    @property
+    def trace_id(self) -> str:
+        """The passage's trace. A member consumes several events over time: it is that of the one that started the passage."""
+        return self.trigger.trace_id
+
+    @property
+    def guards_its_key(self) -> bool:
+        """Whether its entry key may come again (once per member, once per order) and must find it here, however late.
+
+        An event id does not come again: Pub/Sub forgets sooner than `TERMINAL_RETENTION`.
+        """
+        return self.entry_key != self.trigger.id
+
+    # What reports count and operators look by; stored beside, never read back.
+
+    @property
+    def in_error(self) -> bool:
+        """Whether the member waits for an operator."""
+        return self.status is Status.ERROR
 
     @property
     def reached(self) -> tuple[str, ...]:
@@ -108,6 +129,16 @@ class Progress:
         if self.status is not Status.CANCELED:
             return None
         return next((step.node_id for step in reversed(self.trail) if step.outcome == "canceled"), None)
+
+    @property
+    def moved_in(self) -> str:
+        """The five minutes in which it last changed, which the limit on a journey's failures counts by."""
+        return period_of(self.updated_at)
+
+    @property
+    def failed_in(self) -> str | None:
+        """The same of who is in ERROR."""
+        return period_of(self.updated_at) if self.status is Status.ERROR else None
 
     @property
     def entered_on(self) -> str:
@@ -123,6 +154,11 @@ class Progress:
     def goal_revenue(self) -> float | None:
         """What the goal brought, 0 where it names no field: Firestore adds up only documents that have a number."""
         return (self.goal.revenue or 0.0) if self.goal is not None else None
+
+
+def expiry(progress: Progress, status: Status, *, now: datetime) -> datetime | None:
+    """When a passage that is over since `now` may leave the store; None: never. ERROR waits for an operator."""
+    return None if progress.guards_its_key or status is Status.ERROR else now + TERMINAL_RETENTION
 
 
 def due_for_sweep(progress: Progress, *, now: datetime) -> datetime | None:

@@ -32,12 +32,14 @@ class EventReceived:
 
 @dataclass(frozen=True, slots=True)
 class EffectFinished:
-    """The effect that the node awaits is over; `outcome` is its status."""
+    """The effect that the node awaits is over, since `at`; `outcome` is its status, `failure` the kind of what went wrong."""
 
     effect_id: str
     outcome: str
+    at: datetime
     reason: str | None = None
     result: JsonValue = None
+    failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

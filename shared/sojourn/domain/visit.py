@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sojourn.domain.action import MAX_PAYLOAD_BYTES, payload_of, size_bytes
 from sojourn.domain.effect import Effect, Payload, first_sweep
-from sojourn.domain.expression import compile_expression
+from sojourn.domain.expression import as_json, compile_expression
 from sojourn.domain.ids import effect_id, fraction
 from sojourn.domain.moment import next_local, read_moment
 from sojourn.domain.node import (
@@ -116,7 +116,7 @@ def _date(walk: Walk, settings: DateWait, tz: ZoneInfo) -> datetime | str:
     if result.reason is not None:
         return result.reason
     moment = read_moment(result.value, settings.time, settings.offset, tz)
-    return f"{settings.date}: {result.value!r:.40} is no date" if moment is None else moment
+    return f"{settings.date}: {as_json(result.value)!r:.40} is no date" if moment is None else moment
 
 
 def _branch(walk: Walk, node: Branch) -> None:
@@ -172,4 +172,6 @@ def _effect(walk: Walk, node: Action, payload: Payload) -> Effect:
         created_at=walk.now,
         updated_at=walk.now,
         sweep_at=first_sweep(identifier, now=walk.now),
+        trace_id=before.trace_id,
+        caused_at=walk.cause,
     )

@@ -12,20 +12,22 @@ from sojourn.domain.effect import Effect
 from sojourn.domain.event import Event, JsonObject
 from sojourn.domain.expression import Scope, compile_expression, decided_by, scope
 from sojourn.domain.member import Member
-from sojourn.domain.node import Node, listened_by
+from sojourn.domain.node import Node
 from sojourn.domain.progress import (
     MAX_CONSUMED_EVENTS,
     MAX_TRAIL_STEPS,
-    TERMINAL_RETENTION,
     GoalReached,
     Progress,
     Status,
     Step,
+    expiry,
     sweep_moment,
 )
 
 MAX_NODES_PER_HOP = 32
 MAX_CONTEXT_BYTES = 65_536
+MAX_REASON_CHARACTERS = 1_000
+"""Of one line of the trail: fifty of them must fit a document."""
 
 
 class Walk:
@@ -48,12 +50,18 @@ class Walk:
         """The node that the member is at; None at the end, or where the version has no such node."""
         return self.definition.by_id.get(self.node_id) if self.node_id is not None else None
 
+    @property
+    def cause(self) -> datetime | None:
+        """When that happened to which this hop is the reaction; None where an operator let the member go on."""
+        trail = self.before.trail
+        return None if trail and trail[-1].outcome == "retried" else self.since
+
     # Moving on
 
     def step(self, outcome: str, reason: str | None = None) -> None:
         """Add a line to the trail."""
         self.changed = True
-        self.steps.append(Step(self.node_id or "", self.now, outcome, reason))
+        self.steps.append(Step(self.node_id or "", self.now, outcome, reason and reason[:MAX_REASON_CHARACTERS]))
 
     def leave(self, outcome: str, *, index: int = 0, reason: str | None = None) -> None:
         """Follow the path `index` out of the node."""
@@ -159,7 +167,7 @@ class Walk:
             sweep_count=0,
             updated_at=self.now,
             ended_at=(self.before.ended_at or self.now) if terminal else None,
-            expire_at=(self.before.expire_at or self.now + TERMINAL_RETENTION) if terminal else None,
+            expire_at=(self.before.expire_at or expiry(self.before, self.status, now=self.now)) if terminal else None,
         )
 
     def _listens(self) -> tuple[str, ...]:
@@ -168,6 +176,4 @@ class Walk:
         if self.status.terminal:
             open_goal = goal is not None and self.goal is None and self.now < self.before.trigger.occurred_at + goal.window
             return (goal.event,) if goal is not None and open_goal and self.status is not Status.ERROR else ()
-        node = self.node
-        at_node = listened_by(node) if node is not None and self.status is Status.WAITING else ()
-        return tuple(sorted({*self.definition.always_listens, *at_node}))
+        return self.definition.listens_at(self.node_id, waiting=self.status is Status.WAITING)

@@ -25,6 +25,7 @@ _EXPECTED = {
     "string_unicode": "must be text in Unicode",
     "int_": "must be a whole number",
     "bool_": "must be true or false",
+    "float_": "must be a number",
     "tuple_type": "must be a list",
     "dict_type": "must be a mapping",
     "model_": "must be a mapping",

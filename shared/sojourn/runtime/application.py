@@ -13,15 +13,19 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sojourn.application.catalog import Catalog
-from sojourn.application.ports import Channels, Clock, JobScheduler, Publisher, Store
+from sojourn.application.ports import Channels, Clock, DeadLetters, JobScheduler, Publisher, Store
 from sojourn.application.workshop import Limits, Workshop
+from sojourn.runtime.channels import compose_channels
 from sojourn.runtime.settings import Settings, read_settings
+from sojourn.runtime.tracing import Tracing, compose_tracing
 
 if TYPE_CHECKING:
     from sojourn.adapters.memory import ManualClock, MemoryJobs, MemoryMailbox, MemoryPublisher, MemoryStore
+    from sojourn.adapters.memory_dead_letters import MemoryDeadLetters
 
 _lock = threading.Lock()
 _installed: Workshop | None = None
+_tracing: Tracing | None = None
 
 
 def workshop() -> Workshop:
@@ -33,11 +37,20 @@ def workshop() -> Workshop:
         return _installed
 
 
-def install(shop: Workshop | None) -> None:
-    """Put a workshop in place, for whoever runs the functions in-process; None: compose anew on next use."""
-    global _installed
+def tracing() -> Tracing:
+    """How this process traces, composed from the environment on first use."""
+    global _tracing
     with _lock:
-        _installed = shop
+        if _tracing is None:
+            _tracing = compose_tracing(read_settings(os.environ))
+        return _tracing
+
+
+def install(shop: Workshop | None, *, traced: Tracing | None = None) -> None:
+    """Put a workshop in place, for whoever runs the functions in-process; None: compose anew on next use."""
+    global _installed, _tracing
+    with _lock:
+        _installed, _tracing = shop, traced
 
 
 def installed() -> Workshop | None:
@@ -56,18 +69,21 @@ class InMemory:
     mailbox: MemoryMailbox
     clock: ManualClock
     jobs: MemoryJobs
+    dead_letters: MemoryDeadLetters
 
 
 def in_memory(start: datetime, limits: Limits = Limits()) -> InMemory:
     """A new cloud in memory, at `start`."""
     from sojourn.adapters import memory
     from sojourn.adapters.channels.webhook import WebhookChannel
+    from sojourn.adapters.memory_dead_letters import MemoryDeadLetters
 
     store, publisher, mailbox = memory.MemoryStore(), memory.MemoryPublisher(), memory.MemoryMailbox()
-    clock, jobs = memory.ManualClock(start), memory.MemoryJobs()
+    clock, jobs, letters = memory.ManualClock(start), memory.MemoryJobs(), MemoryDeadLetters()
     channels: Channels = {"mailbox": mailbox, "webhook": WebhookChannel()}
-    shop = Workshop(store, publisher, clock, memory.RandomTokens(), channels, Catalog(store, clock), jobs, limits)
-    return InMemory(shop, store, publisher, mailbox, clock, jobs)
+    tokens, catalog = memory.RandomTokens(), Catalog(store, clock)
+    shop = Workshop(store, publisher, clock, tokens, channels, catalog, jobs, letters, limits)
+    return InMemory(shop, store, publisher, mailbox, clock, jobs, letters)
 
 
 def compose(settings: Settings) -> Workshop:
@@ -77,8 +93,9 @@ def compose(settings: Settings) -> Workshop:
     store, publisher = _cloud(settings)
     clock = _clock(settings)
     limits = Limits(settings.max_nodes_per_hop, settings.shards)
-    catalog, channels = Catalog(store, clock), _channels(settings)
-    return Workshop(store, publisher, clock, RandomTokens(), channels, catalog, _jobs(settings), limits)
+    catalog, channels = Catalog(store, clock), compose_channels(settings)
+    jobs, letters = _jobs(settings), _dead_letters(settings)
+    return Workshop(store, publisher, clock, RandomTokens(), channels, catalog, jobs, letters, limits)
 
 
 def _cloud(settings: Settings) -> tuple[Store, Publisher]:
@@ -101,16 +118,13 @@ def _jobs(settings: Settings) -> JobScheduler:
     )
 
 
+def _dead_letters(settings: Settings) -> DeadLetters:
+    from sojourn.adapters.pubsub import PubSubDeadLetters
+
+    return PubSubDeadLetters(settings.project, prefix=settings.prefix, emulator_host=settings.pubsub_emulator_host)
+
+
 def _clock(settings: Settings) -> Clock:
     from sojourn.adapters.system import FileClock, SystemClock
 
     return FileClock(settings.clock_file) if settings.clock_file else SystemClock()
-
-
-def _channels(settings: Settings) -> Channels:
-    """`mailbox` is a webhook like any other where the local stack keeps the box."""
-    from sojourn.adapters.channels.webhook import WebhookChannel
-    from sojourn.adapters.memory import MemoryMailbox
-
-    mailbox = WebhookChannel(settings.mailbox_url) if settings.mailbox_url else MemoryMailbox()
-    return {"mailbox": mailbox, "webhook": WebhookChannel()}

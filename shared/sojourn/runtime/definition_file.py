@@ -17,15 +17,30 @@ import yaml
 
 from sojourn.domain.definition import Definition
 from sojourn.domain.errors import DefinitionInvalid, Fault
-from sojourn.domain.loading import MAX_DEPTH, parse_definition
+from sojourn.domain.loading import MAX_DEPTH, MAX_VALUES, parse_definition
 from sojourn.domain.sugar import Location
 from sojourn.domain.wording import MAX_MESSAGE_CHARACTERS, node_id_at, quoting_hint, shown
 
 MAX_FILE_BYTES = 1024 * 1024
+MAX_NUMBER_CHARACTERS = 100
+"""YAML 1.1 has numbers in base 60, and one of a million digits takes minutes to read."""
+_NUMBERS = frozenset({"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"})
 
 
 def load_definition(path: Path) -> Definition:
     """The definition in the file. Raises DefinitionInvalid with every fault, also where the file cannot be read."""
+    return definition_from_text(_read_text(path), name=path.name)
+
+
+def load_document(path: Path) -> object:
+    """What a file holds that is no definition, read as strictly. Raises DefinitionInvalid."""
+    source = _read_source(_read_text(path), name=path.name)
+    if source.faults:
+        raise DefinitionInvalid(source.faults)
+    return source.raw
+
+
+def _read_text(path: Path) -> str:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
@@ -35,16 +50,15 @@ def load_definition(path: Path) -> Definition:
     if len(data) > MAX_FILE_BYTES:
         raise DefinitionInvalid([Fault((), f"{path}: larger than {MAX_FILE_BYTES:,} bytes")])
     try:
-        text = data.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise DefinitionInvalid([Fault((), f"{path}: not UTF-8 ({error.reason})", line=line)]) from error
-    return definition_from_text(text, name=path.name)
 
 
 def definition_from_text(text: str, *, name: str) -> Definition:
     """The definition in `text`, which is read as JSON where `name` ends in `.json` and as YAML otherwise."""
-    source = _read_json(text) if name.lower().endswith(".json") else _read_yaml(text)
+    source = _read_source(text, name=name)
     try:
         definition = parse_definition(source.raw)
     except DefinitionInvalid as error:
@@ -68,6 +82,10 @@ class _Source:
         return next(
             (self.lines[place] for end in range(len(location), -1, -1) if (place := location[:end]) in self.lines), None
         )
+
+
+def _read_source(text: str, *, name: str) -> _Source:
+    return _read_json(text) if name.lower().endswith(".json") else _read_yaml(text)
 
 
 def _read_yaml(text: str) -> _Source:
@@ -110,7 +128,7 @@ class _Reader(yaml.SafeLoader):
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self.depth = 0
+        self.depth = self.composed = 0
         self.lines: dict[Location, int] = {}
 
     def read(self) -> _Source:
@@ -134,7 +152,9 @@ class _Reader(yaml.SafeLoader):
             raise yaml.composer.ComposerError(None, None, f"tags ({event.tag:.80}) are not supported", mark)
         if self.depth >= MAX_DEPTH:
             raise yaml.composer.ComposerError(None, None, f"nested deeper than {MAX_DEPTH} levels", mark)
-        self.depth += 1
+        if self.composed >= 2 * MAX_VALUES:  # a field is two nodes, its name and its value
+            raise yaml.composer.ComposerError(None, None, f"more than {MAX_VALUES:,} values", mark)
+        self.depth, self.composed = self.depth + 1, self.composed + 1
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node
@@ -167,6 +187,8 @@ class _Reader(yaml.SafeLoader):
     def _scalar(self, node: yaml.Node) -> Any:
         """Text, number, boolean, null, date or moment. PyYAML lets 2026-13-45 and numbers of 5,000 digits fail as they like."""
         try:
+            if node.tag in _NUMBERS and len(node.value) > MAX_NUMBER_CHARACTERS:
+                raise ValueError(f"a number of {len(node.value):,} characters; at most {MAX_NUMBER_CHARACTERS}")
             return self.construct_object(node)
         except (ValueError, ArithmeticError, LookupError) as error:
             reason = str(error).partition(":")[0]

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import IO
 
 from pydantic import JsonValue
-from pydantic_core import from_json
 
 from sojourn.application.members import MemberRow
 from sojourn.domain.errors import InputError
+from sojourn.domain.strict_json import read_json
 
 COLUMNS = ("bot_id", "member_id", "timezone", "locale")
 GROUPS = ("attributes", "addresses")
@@ -26,15 +26,23 @@ def read_members(lines: IO[str], *, name: str) -> Iterator[MemberRow]:
     """The rows of an open file (universal newlines off for CSV: `newline=""`). Raises InputError where the file is neither."""
     match Path(name).suffix.lower():
         case ".csv":
-            yield from _csv_rows(lines)
+            yield from _csv_rows(_csv_lines(lines))
         case ".jsonl" | ".ndjson" | ".json":
             yield from _json_rows(lines)
         case suffix:
             raise InputError(f"{name}: {suffix or 'no suffix'} is neither .csv nor .jsonl")
 
 
-def _json_rows(lines: IO[str]) -> Iterator[MemberRow]:
-    for number, line in enumerate(lines, 1):
+def _lines(file: IO[str]) -> Iterator[str]:
+    """Lines as they are; of one that is too long the beginning, which is too long too. A file may be one line without end."""
+    while line := file.readline(MAX_LINE_CHARACTERS + 1):
+        yield line
+        while len(line) > MAX_LINE_CHARACTERS and not line.endswith(("\n", "\r")):
+            line = file.readline(MAX_LINE_CHARACTERS + 1)
+
+
+def _json_rows(file: IO[str]) -> Iterator[MemberRow]:
+    for number, line in enumerate(_lines(file), 1):
         if line.strip():
             yield _json_row(number, line)
 
@@ -43,7 +51,7 @@ def _json_row(number: int, line: str) -> MemberRow:
     if len(line) > MAX_LINE_CHARACTERS:
         return MemberRow(number, {}, f"longer than {MAX_LINE_CHARACTERS:,} characters")
     try:
-        fields = from_json(line, allow_inf_nan=False)
+        fields = read_json(line)
     except ValueError as error:
         return MemberRow(number, {}, f"not JSON ({error})")
     if not isinstance(fields, dict):
@@ -51,7 +59,14 @@ def _json_row(number: int, line: str) -> MemberRow:
     return MemberRow(number, fields)
 
 
-def _csv_rows(lines: IO[str]) -> Iterator[MemberRow]:
+def _csv_lines(file: IO[str]) -> Iterator[str]:
+    for number, line in enumerate(_lines(file), 1):
+        if len(line) > MAX_LINE_CHARACTERS:
+            raise InputError(f"line {number}: longer than {MAX_LINE_CHARACTERS:,} characters")
+        yield line
+
+
+def _csv_rows(lines: Iterator[str]) -> Iterator[MemberRow]:
     reader = csv.reader(lines, strict=True)
     try:
         header = next(reader, [])
@@ -103,7 +118,6 @@ def _csv_row(number: int, header: Sequence[str], cells: Sequence[str]) -> Member
 def read_value(cell: str) -> JsonValue:
     """JSON where the cell reads as JSON, text otherwise."""
     try:
-        value: JsonValue = from_json(cell, allow_inf_nan=False)
+        return read_json(cell)
     except ValueError:
         return cell
-    return value

@@ -3,45 +3,28 @@
 ::
 
     204  every business outcome, duplicates and rejected input included       400  no Pub/Sub envelope
-    503  Firestore or Pub/Sub did not answer: redelivered with backoff        500  a bug: the stack is in the log
+    503  Firestore or Pub/Sub did not answer: redelivered with backoff        500  a bug: its stack is in the log
 """
 
 from __future__ import annotations
 
-import traceback
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from flask import Request
 
 from sojourn.application.ingest import reject
 from sojourn.application.messages import Delivered, Message, read_message
-from sojourn.application.outcome import Outcome
-from sojourn.application.ports import Outgoing, Publisher
+from sojourn.application.outcome import UNAVAILABLE, Outcome
 from sojourn.application.workshop import Workshop
 from sojourn.domain.errors import EnvelopeInvalid, MessageInvalid, Unavailable
-from sojourn.runtime.application import workshop
+from sojourn.runtime.application import tracing, workshop
 from sojourn.runtime.envelope import Envelope, open_envelope
-from sojourn.runtime.log import write_line
+from sojourn.runtime.invocation import Invocation
+from sojourn.runtime.log import Line
 
 Answer: TypeAlias = tuple[str, int]
 M = TypeVar("M", bound=Message)
-
-
-@dataclass(slots=True)
-class CountingPublisher:
-    """Counts what one request publishes, by topic, for its log line."""
-
-    inner: Publisher
-    counts: Counter[str]
-
-    def publish_many(self, messages: Sequence[Outgoing]) -> list[bool]:
-        sent = self.inner.publish_many(messages)
-        self.counts.update(message.topic for message, taken in zip(messages, sent, strict=True) if taken)
-        return sent
-
 
 Handler: TypeAlias = Callable[[Workshop, Envelope], Outcome]
 
@@ -73,23 +56,25 @@ def respond(request: Request, name: str, handle: Handler) -> Answer:
     """Answer one push request with what `handle` makes of its data, and write its line into the log. GET: alive."""
     if request.method in ("GET", "HEAD"):
         return "ok", 200
-    published: Counter[str] = Counter()
-    status, fields = _run(request, handle, published)
-    severity = {204: "INFO", 503: "WARNING"}.get(status, "ERROR")
-    sentence = ", ".join(f"{word} {count}" for word, count in fields.get("outcomes", {}).items()) or fields.get("error", "")
-    write_line(severity, f"{name}: {sentence}", function=name, status=status, published=published, **fields)
-    return "" if status == 204 else str(status), status
+    invocation = Invocation(name)
+    line = _run(request, invocation, handle)
+    invocation.finish(line)
+    return "" if line.status == 204 else str(line.status), line.status
 
 
-def _run(request: Request, handle: Handler, published: Counter[str]) -> tuple[int, dict[str, Any]]:
+def _run(request: Request, invocation: Invocation, handle: Handler) -> Line:
+    name = invocation.function
     try:
         envelope = open_envelope(request.get_data(cache=False))
-        shop = workshop()
-        outcome = handle(replace(shop, publisher=CountingPublisher(shop.publisher, published)), envelope)
-        return 503 if outcome.retry else 204, {"outcomes": Counter((outcome.code, *outcome.notes))}
+        invocation.parent = envelope.parent
+        invocation.queued(envelope.published_at)
+        outcome = handle(invocation.enter(workshop(), tracing()), envelope)
+        invocation.note(outcome)
+        return Line(name, 503, "WARNING") if outcome.retry else Line(name, 204, "INFO")
     except EnvelopeInvalid as error:
-        return 400, {"error": str(error)}
+        return Line(name, 400, "ERROR", error=error)
     except Unavailable as error:
-        return 503, {"error": str(error)}
+        invocation.note(UNAVAILABLE)
+        return Line(name, 503, "WARNING", error=error)
     except Exception as error:  # noqa: BLE001 - the entry wrapper (style, rule 8)
-        return 500, {"error": repr(error), "stack_trace": traceback.format_exc()}
+        return Line(name, 500, "ERROR", error=error, bug=True)

@@ -13,6 +13,7 @@ from sojourn.application.workshop import DEFAULT_SHARDS
 from sojourn.domain.engine import MAX_NODES_PER_HOP
 from sojourn.domain.errors import SettingsInvalid
 from sojourn.domain.event import first_fault
+from sojourn.runtime.channels import ChannelsByName
 
 
 class Settings(BaseModel):
@@ -34,6 +35,8 @@ class Settings(BaseModel):
     api_access: Literal["google", "open"] = "google"
     api_audience: str | None = None
     api_roles: Json[Mapping[Literal["viewer", "author", "operator"], frozenset[str]]] = Field(default_factory=dict)
+    channels: Json[ChannelsByName] = Field(default_factory=dict)
+    tracing: Literal["off", "google"] = "off"
 
 
 VARIABLES = {
@@ -51,6 +54,8 @@ VARIABLES = {
     "api_access": "SOJOURN_API_ACCESS",
     "api_audience": "SOJOURN_API_AUDIENCE",
     "api_roles": "SOJOURN_API_ROLES",
+    "channels": "SOJOURN_CHANNELS",
+    "tracing": "SOJOURN_TRACING",
 }
 
 
@@ -58,7 +63,15 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     """The settings in `environment`. Raises SettingsInvalid, which names the variable."""
     given = {field: environment[name] for field, name in VARIABLES.items() if environment.get(name)}
     try:
-        return Settings.model_validate(given)
+        return Settings.model_validate(given, context={"environment": environment})
     except ValidationError as error:
         field = str(error.errors()[0]["loc"][0])
+        if field == "channels":
+            raise SettingsInvalid(f"environment variable {VARIABLES[field]}: {_fault_without_values(error)}") from None
         raise SettingsInvalid(f"environment variable {VARIABLES[field]}: {first_fault(error).partition(': ')[2]}") from error
+
+
+def _fault_without_values(error: ValidationError) -> str:
+    """Where it is and what is wrong: the values may be secrets, so neither this text nor the cause shows one."""
+    fault = error.errors(include_input=False, include_url=False)[0]
+    return "".join(f"{part}: " for part in fault["loc"][1:]) + fault["msg"].removeprefix("Value error, ")

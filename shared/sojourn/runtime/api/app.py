@@ -2,7 +2,7 @@
 
 ::
 
-    request ─▶ principal, role ─▶ body is JSON ─▶ view ─▶ one use case ─▶ audit ─▶ answer, ETag; one line in the log
+    request ─▶ principal, role ─▶ body is JSON ─▶ view ─▶ one use case ─▶ answer, ETag; one line in the log
                   │ 401 403         │ 400 413 415    │ 404 409 412 422 503 500: problem details
                   ▼                 ▼                ▼
 
@@ -14,12 +14,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
+import re
 from collections.abc import Callable
-from dataclasses import replace
 from functools import lru_cache
 from io import BytesIO
-from math import isfinite
 from typing import Any, cast
 
 from flask import Flask, Response, current_app, g, request
@@ -29,23 +27,26 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 from flask_openapi3.types import SecuritySchemesDict
-from pydantic_core import from_json
 from werkzeug.exceptions import BadRequest
 from werkzeug.routing import BaseConverter
 
 from sojourn.domain.errors import InputError
-from sojourn.runtime.api import audit, effects, journeys, members
+from sojourn.domain.strict_json import read_json
+from sojourn.domain.trace import TRACEPARENT, read_traceparent
+from sojourn.runtime.api import audit, channels, effects, journeys, members, progress, rejected, simulate
 from sojourn.runtime.api.access import SCHEME, Access, Role, access_of, needed_by, needs, operation_id
 from sojourn.runtime.api.call import Call, answer
 from sojourn.runtime.api.problems import Problem, handle_problems, invalid
 from sojourn.runtime.api.views import Health
-from sojourn.runtime.application import workshop
-from sojourn.runtime.log import write_line
-from sojourn.runtime.respond import CountingPublisher
+from sojourn.runtime.application import tracing, workshop
+from sojourn.runtime.invocation import Invocation
+from sojourn.runtime.log import Line
 from sojourn.runtime.settings import read_settings
 
 MAX_BODY_BYTES = 1024 * 1024
 OPENAPI_PATH = "/openapi.json"
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
+_PLACE = re.compile(r"<(?:\w+:)?(\w+)>")
 VERSION = "1.0.0"
 SECURITY: SecuritySchemesDict = {
     SCHEME: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "a Google ID token"}
@@ -77,14 +78,15 @@ def make_app(access: Callable[[], Access]) -> Flask:
     )
     app.request_class, app.json = _Request, _StrictJson(app)
     app.url_map.merge_slashes = False
-    app.url_map.converters["journey"] = _JourneyId
+    app.url_map.converters |= {"journey": _JourneyId, "item": _ItemId}
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     handle_problems(app)
     app.before_request(lambda: _admit(access))
     app.before_request(_read_body)
     app.after_request(_log)
-    for blueprint in (journeys.routes, members.routes, effects.routes, audit.routes, _open_routes(app)):
-        app.register_api(blueprint)
+    for part in (journeys, simulate, members, progress, effects, channels, rejected, audit):
+        app.register_api(part.routes)
+    app.register_api(_open_routes(app))
     return app
 
 
@@ -123,24 +125,16 @@ class _JourneyId(BaseConverter):
     part_isolating = True
 
 
+class _ItemId(BaseConverter):
+    """The same where what is done to many is a route of its own."""
+
+    regex = r"(?!(?:retry|abandon|replay)$)[^/]+"
+    part_isolating = True
+
+
 class _StrictJson(DefaultJSONProvider):
-    """JSON as the loaders of events read it: no NaN, no half of a surrogate pair, at most 200 levels, finite numbers."""
-
     def loads(self, s: str | bytes, **_: object) -> Any:
-        value = from_json(s, allow_inf_nan=False)
-        if not _is_finite(value):
-            raise ValueError("a number beyond what JSON readers hold")
-        return value
-
-
-def _is_finite(value: object) -> bool:
-    pending = [value]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, float) and not isfinite(item):
-            return False
-        pending.extend(item.values() if isinstance(item, dict) else item if isinstance(item, list) else ())
-    return True
+        return read_json(s)
 
 
 def _read_body() -> None:
@@ -153,15 +147,14 @@ def _read_body() -> None:
 
 def _admit(access: Callable[[], Access]) -> None:
     """Begin the call of somebody who may; the log learns who."""
-    g.published = Counter()
+    g.invocation = Invocation("api", read_traceparent(request.headers.get(TRACEPARENT)))
     if request.url_rule is None:
         return
     role = needed_by(current_app.view_functions[request.endpoint or ""])
     if role is Role.NOBODY:
         return
     g.principal = access().principal(request, role)
-    shop = workshop()
-    g.call = Call(replace(shop, publisher=CountingPublisher(shop.publisher, g.published)), g.principal, g.published)
+    g.call = Call(g.invocation.enter(workshop().by(g.principal), tracing()), g.invocation.outcomes)
 
 
 def _log(response: Response) -> Response:
@@ -169,7 +162,24 @@ def _log(response: Response) -> Response:
     if request.path == "/healthz":
         return response
     status = response.status_code
-    severity = "ERROR" if status == 500 else "WARNING" if status == 503 else "INFO"
-    fields = {"principal": g.get("principal"), "published": g.get("published", Counter()), **g.get("bug", {})}
-    write_line(severity, f"api: {request.method} {request.path} {status}", function="api", status=status, **fields)
+    line = Line(
+        "api",
+        status,
+        "ERROR" if status == 500 else "WARNING" if status == 503 else "INFO",
+        request=f"{_method()} {_route()}",
+        principal=g.get("principal"),
+        error=g.get("error"),
+        bug=status == 500,
+    )
+    g.invocation.finish(line)
     return response
+
+
+def _method() -> str:
+    """A client may make one up."""
+    return request.method if request.method in _METHODS else "another method"
+
+
+def _route() -> str:
+    """With the names of what the path holds, such as a member's id, in place of it."""
+    return _PLACE.sub(r"{\1}", request.url_rule.rule) if request.url_rule is not None else "no route"

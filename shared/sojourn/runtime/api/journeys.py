@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from http import HTTPStatus
 
 from flask import Response
@@ -15,7 +14,6 @@ from sojourn.domain.errors import DefinitionInvalid, Fault
 from sojourn.domain.journey import Journey, Migration
 from sojourn.domain.loading import load_stored, parse_definition
 from sojourn.runtime.api.access import Role, guarded, needs
-from sojourn.runtime.api.audit import record
 from sojourn.runtime.api.call import answer, call, write_page_token
 from sojourn.runtime.api.etag import rev_of
 from sojourn.runtime.api.questions import (
@@ -50,11 +48,10 @@ RESERVED_IDS = frozenset({"count", ".", ".."})
 @needs(Role.AUTHOR)
 def create_journey(body: DefinitionBody) -> Response:
     """Create a DRAFT; the definition may say `next` on nodes instead of node_paths."""
-    definition = _definition(body)
+    definition = read_definition(body)
     view = journey_view(lifecycle.create_journey(call().shop, definition))
-    record("journey.create", _subject(view.id), before=None, after=view)
     response = answer(view, HTTPStatus.CREATED, rev=view.rev)
-    response.headers["Location"] = f"/v1/{_subject(view.id)}"
+    response.headers["Location"] = f"/v1/journeys/{view.id}"
     return response
 
 
@@ -80,26 +77,23 @@ def journey_count(query: BotQuery) -> Response:
 @needs(Role.VIEWER)
 def get_journey(path: JourneyPath) -> Response:
     """The journey with nodes and node_paths: of its draft where there is one, else of the published version."""
-    view = journey_view(lifecycle.get_journey(call().shop, path.journey_id))
-    return answer(view, rev=view.rev)
+    return _answer(lifecycle.get_journey(call().shop, path.journey_id))
 
 
 @routes.put("/<journey:journey_id>", responses={200: JourneyView})
 @needs(Role.AUTHOR)
 def edit_journey(path: JourneyPath, header: IfMatch, body: DefinitionBody) -> Response:
     """Replace the draft of a DRAFT or PAUSED journey. What GET gave may be sent back as it is."""
-    definition = _definition(body, journey_id=path.journey_id)
+    definition = read_definition(body, journey_id=path.journey_id)
     rev = rev_of(header)
-    return _changed("edit", path, lambda: lifecycle.edit_journey(call().shop, definition, rev=rev))
+    return _answer(lifecycle.edit_journey(call().shop, definition, rev=rev))
 
 
 @routes.delete("/<journey:journey_id>", responses={204: None})
 @needs(Role.AUTHOR)
 def delete_journey(path: JourneyPath, header: IfMatch) -> Response:
     """Take a DRAFT away that was never published."""
-    before = journey_view(lifecycle.get_journey(call().shop, path.journey_id))
     lifecycle.delete_journey(call().shop, path.journey_id, rev=rev_of(header))
-    record("journey.delete", _subject(path.journey_id), before=before, after=None)
     return Response(status=HTTPStatus.NO_CONTENT)
 
 
@@ -112,23 +106,22 @@ def publish(path: JourneyPath, header: IfMatch, body: PublishBody) -> Response:
         plan = lifecycle.plan_publish(shop, path.journey_id, migration)
         return answer(PublishPlan(standing=tuple(StandingView.model_validate(each) for each in plan)))
     rev = rev_of(header)
-    return _changed("publish", path, lambda: lifecycle.publish(shop, path.journey_id, migration=migration, rev=rev))
+    return _answer(lifecycle.publish(shop, path.journey_id, migration=migration, rev=rev))
 
 
 @routes.post("/<journey:journey_id>/pause", responses={200: JourneyView})
 @needs(Role.OPERATOR)
 def pause(path: JourneyPath, header: IfMatch) -> Response:
     """Nobody enters, nobody moves, nothing is lost."""
-    rev = rev_of(header)
-    return _changed("pause", path, lambda: lifecycle.pause(call().shop, path.journey_id, rev=rev))
+    return _answer(lifecycle.pause(call().shop, path.journey_id, rev=rev_of(header)))
 
 
 @routes.post("/<journey:journey_id>/resume", responses={200: JourneyView})
 @needs(Role.OPERATOR)
 def resume(path: JourneyPath, header: IfMatch, body: ResumeBody) -> Response:
     """Go on; what fell due meanwhile is taken up, spread out. `settling` tells how far that is."""
-    rev, longer = rev_of(header), body.extend_waits
-    return _changed("resume", path, lambda: lifecycle.resume(call().shop, path.journey_id, extend_waits=longer, rev=rev))
+    rev = rev_of(header)
+    return _answer(lifecycle.resume(call().shop, path.journey_id, extend_waits=body.extend_waits, rev=rev))
 
 
 @routes.post("/<journey:journey_id>/end", responses={200: JourneyView})
@@ -136,7 +129,7 @@ def resume(path: JourneyPath, header: IfMatch, body: ResumeBody) -> Response:
 def end(path: JourneyPath, header: IfMatch, body: ReasonBody) -> Response:
     """End the journey for good; everybody on the way leaves."""
     rev, reason = rev_of(header), body.reason or "journey ended"
-    return _changed("end", path, lambda: lifecycle.end(call().shop, path.journey_id, reason=reason, rev=rev))
+    return _answer(lifecycle.end(call().shop, path.journey_id, reason=reason, rev=rev))
 
 
 @routes.get("/<journey:journey_id>/versions/<version>", responses={200: VersionView})
@@ -172,15 +165,11 @@ def journey_view(head: Journey) -> JourneyView:
     return JourneyView(**JourneySummary.model_validate(head).model_dump(), draft=head.draft is not None, **fields)
 
 
-def _changed(action: str, path: JourneyPath, change: Callable[[], Journey]) -> Response:
-    """Make a change, write it down, answer with what the journey is now."""
-    before = journey_view(lifecycle.get_journey(call().shop, path.journey_id))
-    after = journey_view(change())
-    record(f"journey.{action}", _subject(path.journey_id), before=before, after=after)
-    return answer(after, rev=after.rev)
+def _answer(head: Journey) -> Response:
+    return answer(journey_view(head), rev=head.rev)
 
 
-def _definition(body: DefinitionBody, *, journey_id: str | None = None) -> Definition:
+def read_definition(body: DefinitionBody, *, journey_id: str | None = None) -> Definition:
     """The definition in a body, without what only the server says. Raises DefinitionInvalid."""
     server_s = JourneyView.model_fields.keys() - set(JourneyView.DEFINED)
     raw = {key: value for key, value in body.root.items() if journey_id is None or key not in server_s}
@@ -190,7 +179,3 @@ def _definition(body: DefinitionBody, *, journey_id: str | None = None) -> Defin
     if "/" in definition.id or definition.id in RESERVED_IDS:
         raise DefinitionInvalid([Fault(("id",), f"{definition.id!r} cannot be part of a path; choose another id")])
     return definition
-
-
-def _subject(journey_id: str) -> str:
-    return f"journeys/{journey_id}"

@@ -8,11 +8,9 @@ from http import HTTPStatus
 from flask import Response
 
 from sojourn.application import members, operations
-from sojourn.domain.errors import NotFound
 from sojourn.domain.member import Member
 from sojourn.domain.progress import Progress
 from sojourn.runtime.api.access import Role, guarded, needs
-from sojourn.runtime.api.audit import record
 from sojourn.runtime.api.call import answer, call
 from sojourn.runtime.api.etag import rev_of
 from sojourn.runtime.api.questions import EnrollBody, IfMatch, JourneyPath, MemberPath, PassagePath
@@ -33,12 +31,9 @@ def get_member(path: MemberPath) -> Response:
 @needs(Role.AUTHOR)
 def put_member(path: MemberPath, header: IfMatch, body: members.MemberFields) -> Response:
     """Create the member, or replace all that is known of them."""
-    record_ = members.MemberRecord(bot_id=path.bot_id, member_id=path.member_id, **dict(body))
-    before = _known(path)
-    member = members.put_member(call().shop, record_, rev=rev_of(header))
-    after = _member_view(member)
-    record("member.put", f"bots/{path.bot_id}/members/{path.member_id}", before=before, after=after)
-    return answer(after, rev=member.rev)
+    record = members.MemberRecord(bot_id=path.bot_id, member_id=path.member_id, **dict(body))
+    member = members.put_member(call().shop, record, rev=rev_of(header))
+    return answer(_member_view(member), rev=member.rev)
 
 
 @routes.post("/journeys/<journey:journey_id>/enroll", responses={200: OutcomeView})
@@ -46,9 +41,8 @@ def put_member(path: MemberPath, header: IfMatch, body: members.MemberFields) ->
 def enroll_member(path: JourneyPath, body: EnrollBody) -> Response:
     """Let a member in through the journey's `api` trigger. The outcome is `entered`, or the word for why not."""
     outcome = operations.enroll_member(call().shop, path.journey_id, body.member_id, data=body.data, event_id=body.event_id)
-    view = OutcomeView(outcome=outcome.code)
-    record("member.enroll", _subject(path.journey_id, body.member_id), before=None, after=view)
-    return answer(view)
+    call().outcomes[outcome.code] += 1
+    return answer(OutcomeView(outcome=outcome.code))
 
 
 @routes.get("/journeys/<journey:journey_id>/members/<member_id>", responses={200: PassagesView})
@@ -62,27 +56,25 @@ def get_passages(path: PassagePath) -> Response:
 @needs(Role.OPERATOR)
 def cancel_member(path: PassagePath) -> Response:
     """Take the member off the journey; messages that are not out yet are skipped."""
-    before = _passages_view(path, operations.passages(call().shop, path.journey_id, path.member_id))
-    after = _passages_view(path, operations.cancel_member(call().shop, path.journey_id, path.member_id))
-    record("member.cancel", _subject(path.journey_id, path.member_id), before=before, after=after)
-    return answer(after)
+    canceled = operations.cancel_member(call().shop, path.journey_id, path.member_id)
+    call().outcomes["canceled"] += len(canceled)
+    return answer(_passages_view(path, canceled))
 
 
 @routes.post("/journeys/<journey:journey_id>/members/<member_id>/advance", responses={202: PassagesView})
 @needs(Role.OPERATOR)
 def advance_member(path: PassagePath) -> Response:
     """What the member waits for is due now; they move on in a moment."""
-    before = _passages_view(path, operations.passages(call().shop, path.journey_id, path.member_id))
-    after = _passages_view(path, operations.advance_member(call().shop, path.journey_id, path.member_id))
-    record("member.advance", _subject(path.journey_id, path.member_id), before=before, after=after)
-    return answer(after, HTTPStatus.ACCEPTED)
+    advanced = operations.advance_member(call().shop, path.journey_id, path.member_id)
+    return answer(_passages_view(path, advanced), HTTPStatus.ACCEPTED)
 
 
-def _known(path: MemberPath) -> MemberView | None:
-    try:
-        return _member_view(members.get_member(call().shop, path.bot_id, path.member_id))
-    except NotFound:
-        return None
+@routes.post("/journeys/<journey:journey_id>/members/<member_id>/retry", responses={202: PassagesView})
+@needs(Role.OPERATOR)
+def retry_member(path: PassagePath) -> Response:
+    """A member in ERROR goes on from where they went wrong, in a moment."""
+    retried = operations.retry_member(call().shop, path.journey_id, path.member_id)
+    return answer(_passages_view(path, retried), HTTPStatus.ACCEPTED)
 
 
 def _member_view(member: Member) -> MemberView:
@@ -92,7 +84,3 @@ def _member_view(member: Member) -> MemberView:
 def _passages_view(path: PassagePath, found: Sequence[Progress]) -> PassagesView:
     passages = tuple(PassageView.model_validate(progress) for progress in found)
     return PassagesView(journey_id=path.journey_id, member_id=path.member_id, passages=passages)
-
-
-def _subject(journey_id: str, member_id: str) -> str:
-    return f"journeys/{journey_id}/members/{member_id}"

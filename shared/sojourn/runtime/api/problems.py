@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Sequence
 from http import HTTPStatus
 
@@ -31,6 +30,7 @@ from sojourn.domain.errors import (
     Unauthenticated,
     Unavailable,
 )
+from sojourn.domain.loading import MAX_FAULTS
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
@@ -87,8 +87,8 @@ def problem(status: int, code: str, detail: str, errors: Sequence[FieldFault] = 
 
 
 def invalid(error: ValidationError) -> Response:
-    """Every field at fault."""
-    return _unprocessable("input_invalid", [_fault(details) for details in error.errors(include_url=False)])
+    """Every field at fault, or the first MAX_FAULTS."""
+    return _unprocessable("input_invalid", [_fault(details) for details in error.errors(include_url=False)[: MAX_FAULTS + 1]])
 
 
 def handle_problems(app: Flask) -> None:
@@ -100,8 +100,10 @@ def handle_problems(app: Flask) -> None:
 
 
 def _expected(error: SojournError) -> Response:
-    """The first kind that fits; a setting is not the caller's fault."""
+    """The first kind that fits; a setting is not the caller's fault. The log has what is nobody's fault who called."""
     status = next((status for kind, status in STATUSES.items() if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        g.error = error
     return _bug(error) if status is HTTPStatus.INTERNAL_SERVER_ERROR else problem(status, error.code, str(error))
 
 
@@ -115,15 +117,17 @@ def _definition_invalid(error: DefinitionInvalid) -> Response:
 
 def _unprocessable(code: str, faults: Sequence[FieldFault]) -> Response:
     first = f"{faults[0].field + ': ' if faults[0].field else ''}{faults[0].message}"
-    detail = first if len(faults) == 1 else f"{len(faults)} faults, the first: {first}"
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, code, detail, faults)
+    more = len(faults) > MAX_FAULTS
+    count = f"more than {MAX_FAULTS}" if more else str(len(faults))
+    detail = first if len(faults) == 1 else f"{count} faults, the first: {first}"
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, code, detail, faults[:MAX_FAULTS])
 
 
 def _fault(details: ErrorDetails) -> FieldFault:
     value = "" if details["type"] == "missing" else f", not {details['input']!r:.80}"
     message = details["msg"].removeprefix("Value error, ").partition(" or instance of ")[0]
     field = ".".join(str(part) for part in details["loc"])
-    return FieldFault(field=field, message=f"{message:.300}{value}")
+    return FieldFault(field=f"{field:.200}", message=f"{message:.300}{value}")
 
 
 def _refused(error: HTTPException) -> Response:
@@ -147,7 +151,7 @@ def _methods(error: HTTPException) -> str:
 
 
 def _bug(error: Exception) -> Response:
-    g.bug = {"error": repr(error), "stack_trace": "".join(traceback.format_exception(error))}
+    g.error = error
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "bug", "something went wrong here; the log of the api says what")
 
 

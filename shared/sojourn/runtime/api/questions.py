@@ -12,25 +12,28 @@ from pydantic import (
     Field,
     GetJsonSchemaHandler,
     JsonValue,
+    PlainValidator,
     RootModel,
-    field_validator,
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from sojourn.application.desk import BULK_PAGE
+from sojourn.application.records import Moment
 from sojourn.domain.definition import NodePath
 from sojourn.domain.effect import EffectStatus
-from sojourn.domain.event import MAX_DATA_DEPTH, Identifier, depth_of
+from sojourn.domain.event import EventData, Identifier
 from sojourn.domain.fields import Name, NodeId
-from sojourn.domain.journey import JourneyStatus
-from sojourn.runtime.api.call import read_page_token
+from sojourn.domain.journey import JourneyStatus, RejectedStatus
+from sojourn.runtime.api.call import read_moment_token, read_page_token
 
 DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 50, 200
 MAX_REASON_CHARACTERS = 500
 
 JourneyId = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^/]+$")]
 PageToken = Annotated[str, AfterValidator(read_page_token)]
+MomentToken = Annotated[Moment, PlainValidator(read_moment_token, json_schema_input_type=str)]
 Reason = Annotated[str, Field(max_length=MAX_REASON_CHARACTERS)]
 
 
@@ -95,6 +98,10 @@ class EffectPath(Wire):
     effect_id: Identifier
 
 
+class ProgressPath(Wire):
+    progress_id: Identifier
+
+
 class RejectedPath(Wire):
     rejected_id: Identifier
 
@@ -114,12 +121,29 @@ class JourneysQuery(PageQuery):
 
 
 class EffectsQuery(PageQuery):
+    """`reason`: any part of what went wrong, whatever the case of letters. A page may be empty and yet not the last."""
+
     status: EffectStatus = EffectStatus.DEAD
+    journey_id: JourneyId | None = None
+    bot_id: Identifier | None = None
+    reason: Reason = ""
+
+
+class ErrorsQuery(PageQuery):
+    journey_id: JourneyId | None = None
+    bot_id: Identifier | None = None
+    reason: Reason = ""
+
+
+class RejectedQuery(PageQuery):
+    status: RejectedStatus = RejectedStatus.OPEN
+    reason: Reason = ""
 
 
 class AuditQuery(Wire):
     subject: Annotated[str, Field(min_length=1, max_length=500)] | None = None
     page_size: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = DEFAULT_PAGE_SIZE
+    page_token: MomentToken | None = None
 
 
 class _NodeShape(BaseModel):
@@ -172,16 +196,56 @@ class ReasonBody(OptionalBody):
     reason: Reason = ""
 
 
+class BulkBody(Body):
+    """One page of a bulk repair: what the filter finds among the next `page_size` documents. `dry_run` only counts.
+
+    Ask again with `next_page_token` until there is none. After a break begin without one: what is done is not found again.
+    """
+
+    dry_run: bool = False
+    page_size: Annotated[int, Field(ge=1, le=BULK_PAGE)] = BULK_PAGE
+    page_token: PageToken | None = None
+
+
+class ErrorsFilter(Body):
+    """All of it holds; `reason` is any part of what went wrong."""
+
+    journey_id: JourneyId | None = None
+    bot_id: Identifier | None = None
+    reason: Reason = ""
+
+
+class EffectsFilter(ErrorsFilter):
+    status: Literal["DEAD", "FAILED"] = "DEAD"
+
+
+class RejectedFilter(Body):
+    reason: Reason = ""
+
+
+class RetryEffectsBody(BulkBody):
+    filter: EffectsFilter
+
+
+class AbandonEffectsBody(RetryEffectsBody):
+    reason: Reason = ""
+
+
+class RetryErrorsBody(BulkBody):
+    filter: ErrorsFilter
+
+
+class AbandonErrorsBody(RetryErrorsBody):
+    reason: Reason = ""
+
+
+class RejectedBody(BulkBody):
+    filter: RejectedFilter
+
+
 class EnrollBody(Body):
     """The same `event_id` enters once; without one every request is another event."""
 
     member_id: Identifier
-    data: dict[str, JsonValue] = {}
+    data: EventData = {}
     event_id: Identifier | None = None
-
-    @field_validator("data")
-    @classmethod
-    def _shallow(cls, data: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        if depth_of(dict(data)) > MAX_DATA_DEPTH:
-            raise ValueError(f"nested deeper than {MAX_DATA_DEPTH} levels")
-        return data

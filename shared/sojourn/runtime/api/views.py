@@ -9,8 +9,8 @@ from pydantic import ConfigDict, Field, JsonValue, RootModel
 
 from sojourn.application.report import JourneyReport
 from sojourn.domain.definition import NodePath
-from sojourn.domain.effect import EffectStatus
-from sojourn.domain.journey import JourneyStatus
+from sojourn.domain.effect import EffectStatus, Failure
+from sojourn.domain.journey import JourneyStatus, RejectedStatus
 from sojourn.domain.journey_settings import Settings
 from sojourn.domain.node import KeyedNode
 from sojourn.domain.progress import Status
@@ -44,6 +44,7 @@ class JourneySummary(View):
     created_at: datetime
     updated_at: datetime
     paused_at: datetime | None
+    pause_reason: str | None
     end_reason: str | None
     settling: SettlingView | None
 
@@ -117,9 +118,10 @@ class StepView(View):
 
 
 class PassageView(View):
-    """A progress with its trail, the last 50 steps."""
+    """A progress with its trail, the last 50 steps. Every log line, message and delivery of it has its `trace_id`."""
 
     id: str
+    trace_id: str
     version: int
     status: Status
     node_id: str | None
@@ -164,9 +166,20 @@ class EffectView(View):
     about: str
     status: EffectStatus
     reason: str | None
+    failure: Failure | None
     attempts: int
     created_at: datetime
     updated_at: datetime
+
+
+class WholeEffect(EffectView):
+    """And what it says to whom, what came back, and when it goes on or is forgotten."""
+
+    rev: int
+    payload: dict[str, JsonValue]
+    result: JsonValue
+    not_before: datetime | None
+    expire_at: datetime | None
 
 
 class EffectPage(View):
@@ -174,15 +187,73 @@ class EffectPage(View):
     next_page_token: str | None
 
 
-class RejectedView(View):
-    """`data` is the entry as it came, what is no UTF-8 in it replaced."""
+class ProgressView(View):
+    """A member who waits for an operator: where they stand, and why they cannot go on. `trace_id` finds them in the log."""
 
     id: str
+    trace_id: str
+    journey_id: str
+    version: int
+    bot_id: str
+    member_id: str
+    status: Status
+    node_id: str | None
+    end_reason: str | None
+    entered_at: Annotated[datetime, Field(validation_alias="created_at")]
+    updated_at: datetime
+    rev: int
+
+
+class WholeProgress(ProgressView):
+    """And the event that started the passage, what nodes put out, and the last 50 steps."""
+
+    entry_key: str
+    event: str
+    event_id: str
+    data: dict[str, JsonValue]
+    context: dict[str, dict[str, JsonValue]]
+    trail: tuple[StepView, ...]
+
+
+class ProgressPage(View):
+    items: tuple[ProgressView, ...]
+    next_page_token: str | None
+
+
+class RefusedView(View):
+    id: str
+    why: str
+
+
+class BulkView(View):
+    """What became of a page; of a dry run, `done` would be.
+
+    `overtaken`: somebody else changed them meanwhile. `other`: not of the reason or bot that was asked for. `left` have not
+    been looked at.
+    """
+
+    dry_run: bool
+    done: int
+    overtaken: int
+    refused: tuple[RefusedView, ...]
+    other: int
+    left: int
+    next_page_token: str | None
+
+
+class RejectedView(View):
+    """`data` is the entry as it came, what is no UTF-8 in it replaced; `topic` where it belongs, empty: nobody knows."""
+
+    id: str
+    status: RejectedStatus
+    topic: str
     reason: str
     detail: str
     data: str
     created_at: datetime
     replayed_at: datetime | None
+    abandoned_at: datetime | None
+    expire_at: datetime
 
 
 class RejectedPage(View):
@@ -204,6 +275,7 @@ class AuditView(View):
 
 class AuditPage(View):
     items: tuple[AuditView, ...]
+    next_page_token: str | None
 
 
 class Health(View):
