@@ -120,7 +120,7 @@ def measure(members: int, *, kills: int) -> Result:
     os.environ.setdefault("_JAVA_OPTIONS", JAVA_OPTIONS)
     table = load_functions_table()
     functions = {name: spec for name, spec in table.functions.items() if name in ("enroll", "sweep")}
-    only = FunctionsTable(topics=table.topics, functions=functions)
+    only = FunctionsTable(runtime=table.runtime, topics=table.topics, functions=functions)
     with tempfile.TemporaryDirectory() as folder:
         settings = LocalCloudSettings(state_dir=Path(folder), copies=2, ticking=False, table=only)
         with LocalCloud(settings, say=_say) as cloud:

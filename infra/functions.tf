@@ -9,7 +9,6 @@ locals {
     SOJOURN_DATABASE     = google_firestore_database.this.name
     SOJOURN_LOCATION     = var.region
     SOJOURN_PREFIX       = "${var.prefix}-"
-    LOG_EXECUTION_ID     = "true"
   }
   own_environment = {
     perform = { SOJOURN_CHANNELS = jsonencode(var.channels) }
@@ -21,6 +20,7 @@ locals {
 }
 
 resource "google_storage_bucket" "archives" {
+  # checkov:skip=CKV_GCP_62:the archives are this repository's own source; who deployed what is in Cloud Audit Logs already
   name                        = "${var.project}-${var.prefix}-archives"
   location                    = var.region
   uniform_bucket_level_access = true
@@ -64,6 +64,18 @@ resource "google_project_iam_member" "build" {
   project = var.project
   role    = each.value
   member  = google_service_account.build.member
+}
+
+# Cloud Run functions copies an archive into a bucket of its own before it builds.
+resource "google_project_iam_member" "build_sources" {
+  project = var.project
+  role    = "roles/storage.objectViewer"
+  member  = google_service_account.build.member
+
+  condition {
+    title      = "only_sources_of_functions"
+    expression = "resource.name.startsWith(\"projects/_/buckets/gcf-v2-sources-${local.project_number}-${var.region}\")"
+  }
 }
 
 resource "google_storage_bucket_iam_member" "build" {
@@ -156,6 +168,7 @@ resource "google_cloudfunctions2_function" "this" {
 
   depends_on = [
     google_project_iam_member.build,
+    google_project_iam_member.build_sources,
     google_project_service.this,
     google_secret_manager_secret_iam_member.channel,
     google_storage_bucket_iam_member.build,

@@ -5,9 +5,9 @@ output "api_url" {
   value       = local.api_url
 }
 
-output "environment" {
-  description = "For the sojourn command: `export` these, and it works on this environment."
-  value       = local.environment
+output "exports" {
+  description = "For the sojourn command: eval these lines, and it works on this environment."
+  value       = join("\n", [for name, value in local.environment : "export ${name}=${value}"])
 }
 
 output "functions" {

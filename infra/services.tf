@@ -7,6 +7,7 @@ resource "google_project_service" "this" {
     "cloudfunctions.googleapis.com",
     "cloudscheduler.googleapis.com",
     "firestore.googleapis.com",
+    "iam.googleapis.com",
     "logging.googleapis.com",
     "monitoring.googleapis.com",
     "pubsub.googleapis.com",

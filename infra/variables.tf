@@ -55,7 +55,7 @@ variable "api_roles" {
 }
 
 variable "channels" {
-  description = "Channels by name, as the setting SOJOURN_CHANNELS takes them. A secret is named by secret_env, whose value comes from channel_secrets."
+  description = "Channels by name, as the setting SOJOURN_CHANNELS takes them. A header's secret is named by secret_env; its value comes from channel_secrets."
   type        = any
   nullable    = false
   default     = {}
@@ -115,4 +115,11 @@ variable "budget" {
     condition     = var.budget == null ? true : var.budget.amount >= 1 && can(regex("^[0-9A-F]{6}(-[0-9A-F]{6}){2}$", var.budget.billing_account))
     error_message = "budget must have an amount of at least 1 and a billing_account such as 012345-6789AB-CDEF01."
   }
+}
+
+variable "runbook" {
+  description = "Where the people who are told can read runbook.md."
+  type        = string
+  nullable    = false
+  default     = "infra/runbook.md"
 }

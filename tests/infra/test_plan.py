@@ -1,0 +1,155 @@
+"""What would be deployed, from the plan's JSON: the same topics, subscriptions, deadlines and functions as on a laptop."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from emulator.functions_table import REPOSITORY, load_functions_table
+from emulator.local_cloud import SINK_FILTER
+from sojourn.runtime.settings import VARIABLES, read_settings
+from tests.infra.conftest import Plan
+
+TABLE = load_functions_table()
+PLATFORM = {"THREADS"}
+"""Variables that functions-framework reads, not we."""
+
+pytestmark = pytest.mark.slow
+
+
+def prefix(planned: Plan) -> str:
+    """What the names of an environment begin with."""
+    return f"{planned.raw['variables']['prefix']['value']}-"
+
+
+def test_topics_are_those_of_the_local_stack(planned: Plan) -> None:
+    names = {topic["name"].removeprefix(prefix(planned)) for topic in planned.keyed("google_pubsub_topic", "this").values()}
+    assert names == set(TABLE.topics)
+
+
+def test_subscriptions_have_the_deadlines_and_limits_of_the_local_stack(planned: Plan) -> None:
+    def read(after: dict[str, Any]) -> tuple[object, ...]:
+        retry, dead = after["retry_policy"][0], after["dead_letter_policy"][0]
+        return (
+            after["ack_deadline_seconds"],
+            retry["minimum_backoff"],
+            retry["maximum_backoff"],
+            dead["max_delivery_attempts"],
+            after["expiration_policy"][0]["ttl"],
+        )
+
+    found = {key: read(after) for key, after in planned.keyed("google_pubsub_subscription", "push").items()}
+    assert found == {
+        name: (
+            spec.ack_deadline_seconds,
+            f"{spec.minimum_backoff_seconds}s",
+            f"{spec.maximum_backoff_seconds}s",
+            spec.max_delivery_attempts,
+            "",
+        )
+        for name, spec in TABLE.functions.items()
+    }
+
+
+def test_functions_have_the_limits_of_the_table(planned: Plan) -> None:
+    def read(after: dict[str, Any]) -> tuple[object, ...]:
+        build, service = after["build_config"][0], after["service_config"][0]
+        return (
+            build["runtime"],
+            build["entry_point"],
+            service["available_memory"],
+            service["timeout_seconds"],
+            service["max_instance_request_concurrency"],
+            service["max_instance_count"],
+            service["min_instance_count"],
+        )
+
+    found = {key: read(after) for key, after in planned.keyed("google_cloudfunctions2_function", "this").items()}
+    assert found == {
+        name: (
+            TABLE.runtime,
+            spec.entry_point,
+            f"{spec.memory_mib}Mi",
+            spec.timeout_seconds,
+            spec.concurrency,
+            spec.max_instances,
+            spec.min_instances,
+        )
+        for name, spec in TABLE.everything.items()
+    }
+
+
+def test_a_hop_is_over_before_its_message_comes_again_and_before_its_lease_ends(planned: Plan) -> None:
+    functions = planned.keyed("google_cloudfunctions2_function", "this")
+    for name, subscription in planned.keyed("google_pubsub_subscription", "push").items():
+        assert functions[name]["service_config"][0]["timeout_seconds"] <= subscription["ack_deadline_seconds"]
+
+
+def test_the_sink_has_the_filter_that_the_local_log_router_evaluates(planned: Plan) -> None:
+    ((_, _, sink),) = planned.all("google_logging_project_sink")
+    assert sink["filter"] == SINK_FILTER.read_text()
+    excluded = [after["filter"] for _, _, after in planned.all("google_logging_project_exclusion")]
+    assert excluded in ([], [SINK_FILTER.read_text()])
+
+
+def test_every_function_starts_with_settings_that_it_understands(planned: Plan) -> None:
+    for name, after in planned.keyed("google_cloudfunctions2_function", "this").items():
+        service = after["service_config"][0]
+        environment = service["environment_variables"]
+        assert set(environment) - set(VARIABLES.values()) - PLATFORM == set(), name
+        secrets = {secret["key"]: "a value that only the function sees" for secret in service["secret_environment_variables"]}
+        settings = read_settings(environment | secrets)
+        assert (settings.prefix, settings.database + "-") == (prefix(planned), prefix(planned))
+
+
+def test_indexes_and_lifetimes_are_those_that_the_queries_were_checked_against(planned: Plan) -> None:
+    wanted = json.loads((REPOSITORY / "infra" / "firestore_indexes.json").read_text())
+    composites = [
+        (after["collection"], [(field["field_path"], field["order"] or field["array_config"]) for field in after["fields"]])
+        for _, _, after in planned.all("google_firestore_index")
+    ]
+    assert sorted(composites) == sorted(
+        (index["collection"], [(field["path"], field.get("order") or field["array_config"]) for field in index["fields"]])
+        for index in wanted["composite_indexes"]
+    )
+    expiring = {key: after["field"] for key, after in planned.keyed("google_firestore_field", "expiring").items()}
+    assert expiring == wanted["time_to_live"]
+    unindexed = planned.keyed("google_firestore_field", "unindexed")
+    assert {(key, after["field"]) for key, after in unindexed.items()} == {
+        (collection, "*") for collection in wanted["collections_without_other_indexes"]
+    }
+
+
+def test_nobody_is_everybody(planned: Plan) -> None:
+    members = [
+        change["change"]["after"].get("member") for change in planned.raw["resource_changes"] if "_iam_" in change["type"]
+    ]
+    assert members
+    assert not {"allUsers", "allAuthenticatedUsers"} & {member for member in members if member}
+
+
+def test_the_name_of_an_archive_holds_its_digest(planned: Plan) -> None:
+    names = {key: after["name"] for key, after in planned.keyed("google_storage_bucket_object", "archive").items()}
+    functions = planned.keyed("google_cloudfunctions2_function", "this")
+    for function, name in names.items():
+        assert functions[function]["build_config"][0]["source"][0]["storage_source"][0]["object"] == name
+    assert len(set(names.values())) == len(TABLE.everything)
+
+
+def test_every_alert_links_to_a_paragraph_that_is_there(planned: Plan) -> None:
+    runbook = (REPOSITORY / "infra" / "runbook.md").read_text()
+    anchors = {line.removeprefix("## ").lower().replace(" ", "-") for line in runbook.splitlines() if line.startswith("## ")}
+    linked = {
+        after["documentation"][0]["content"].rpartition("#")[2]
+        for after in planned.keyed("google_monitoring_alert_policy", "this").values()
+    }
+    assert linked <= anchors
+    assert {link.partition(")")[0] for link in runbook.split("](#")[1:]} <= anchors
+
+
+def test_metrics_and_charts_name_fields_of_the_summary_line(planned: Plan) -> None:
+    fields = json.loads((REPOSITORY / "shared" / "sojourn" / "runtime" / "summary_line.json").read_text())
+    words = {*fields["outcomes"], *fields["measures"], "duration_ms"}
+    assert set(planned.keyed("google_logging_metric", "summary")) == words
