@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from sojourn.application.ingest import MAX_REJECTED_BYTES
 from sojourn.application.lifecycle import end, pause
 from sojourn.application.messages import RUNS_TOPIC
 from sojourn.application.records import CommitResult
@@ -156,6 +157,14 @@ def test_an_entry_of_ours_that_is_wrong_is_kept_whole_once(cloud: Cloud, data: b
     assert {outcome.notes for outcome in cloud.log(data, data)} == {(reason,)}
     kept = cloud.only(RejectedEvent)
     assert (kept.data, kept.reason) == (data, reason)
+
+
+def test_an_entry_that_no_document_can_hold_is_kept_in_part_and_says_so(cloud: Cloud) -> None:
+    data = random.Random(1).randbytes(2_000_000)
+    assert cloud.log(data)[0].notes == ("oversized",)
+    kept = cloud.only(RejectedEvent)
+    assert kept.data == data[:MAX_REJECTED_BYTES]
+    assert kept.detail.endswith("(the first 700,000 of 2,000,000 bytes are kept)")
 
 
 def test_one_bad_entry_does_not_fail_its_neighbours(cloud: Cloud) -> None:

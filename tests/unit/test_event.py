@@ -288,7 +288,8 @@ def test_no_json_raises_anything_but_a_rejection(value: JsonValue) -> None:
     read_or_reject(json.dumps(value).encode())
 
 
-PLACES = ["timestamp", "insertId", "logName", "trace", "jsonPayload", "jsonPayload.event", "jsonPayload.data", "jsonPayload.metadata"]
+PLACES = ["timestamp", "insertId", "logName", "trace", "jsonPayload"]
+PLACES += [f"jsonPayload.{key}" for key in ("event", "data", "metadata")]
 PLACES += [f"jsonPayload.data.{key}" for key in ("bot_id", "member_id", "more")]
 PLACES += [f"jsonPayload.metadata.{key}" for key in ("event_id", "schema_version", "occurred_at", "depth", "support_journey")]
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import JsonValue
-from pydantic_core import from_json, to_jsonable_python
+from pydantic_core import to_jsonable_python
 
 from emulator.journey_tree import journey_tree
 from sojourn.application.history import describe_effect
@@ -22,6 +22,7 @@ from sojourn.domain.errors import DefinitionInvalid, InputError
 from sojourn.domain.expression import as_text
 from sojourn.domain.moment import format_duration
 from sojourn.domain.progress import Progress, Status
+from sojourn.domain.strict_json import read_json
 from sojourn.runtime.api.simulate import simulation_view
 from sojourn.runtime.definition_file import load_definition, load_document
 from sojourn.runtime.rehearsal import Rehearsal, rehearse, rehearse_stored
@@ -142,10 +143,9 @@ def _read_file(path: Path) -> Any:
 
 def _read_json(text: str, *, option: str) -> JsonValue:
     try:
-        value: JsonValue = from_json(text, allow_inf_nan=False)
+        return read_json(text)
     except ValueError as error:
         raise InputError(f"{option}: not JSON ({error}): {text:.80}") from error
-    return value
 
 
 def _mapping(value: Any, otherwise: str) -> dict[str, Any]:
