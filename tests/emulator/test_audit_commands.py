@@ -76,7 +76,8 @@ CHANGES: dict[str, tuple[str, int]] = {
 READS = {
     *("demo", "up", "down", "status", "schema", "logs route", "drain"),
     *("journeys validate", "journeys report", "journeys show", "journeys simulate"),
-    *("members show", "progress show", "progress list", "progress record", "effects show", "effects list", "rejected show", "rejected list"),
+    *("members show", "progress show", "progress list", "progress record", "effects show", "effects list"),
+    *("rejected show", "rejected list"),
     *("channels list", "audit list"),
 }
 """Commands that change nothing, or only do what log lines and the minute tick do all the time."""
