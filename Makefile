@@ -60,6 +60,11 @@ cost: $(READY)  ## What a million members and an idle month cost, from counted o
 terraform: package  ## Format, validity, tests and plans of the infrastructure, without Google Cloud
 	@$(BIN)/python infra/terraform.py
 
+scan: requirements-scan.txt  ## Checkov over the infrastructure, in a virtual environment of its own (100 packages)
+	@[ $(VENV)-scan/ready -nt $< ] || { $(PYTHON) -m venv --clear $(VENV)-scan && \
+		$(VENV)-scan/bin/python -m pip install --quiet --disable-pip-version-check --requirement $< && touch $(VENV)-scan/ready; }
+	@$(VENV)-scan/bin/checkov --directory infra --framework terraform --quiet --compact --skip-download
+
 package: $(READY)  ## A deterministic archive for each function, in build/
 	@$(BIN)/python infra/package.py
 
@@ -67,5 +72,5 @@ lock: $(READY)  ## Pin the newest versions that pyproject.toml allows
 	@$(BIN)/python infra/lock.py
 
 clean:  ## Remove what was made here
-	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	@rm -rf $(VENV) $(VENV)-scan build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

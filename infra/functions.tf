@@ -10,6 +10,7 @@ locals {
     SOJOURN_LOCATION     = var.region
     SOJOURN_PREFIX       = "${var.prefix}-"
   }
+  tracing = var.tracing ? { SOJOURN_TRACING = "google" } : {}
   own_environment = {
     perform = { SOJOURN_CHANNELS = jsonencode(var.channels) }
     api = {
@@ -120,6 +121,15 @@ resource "google_project_iam_member" "jobs" {
   member  = google_service_account.function[each.key].member
 }
 
+# Cloud Trace has no permissions on anything smaller.
+resource "google_project_iam_member" "traces" {
+  for_each = { for name, function in local.deployed : name => function if var.tracing }
+
+  project = var.project
+  role    = "roles/cloudtrace.agent"
+  member  = google_service_account.function[each.key].member
+}
+
 resource "google_cloudfunctions2_function" "this" {
   for_each = local.deployed
 
@@ -152,7 +162,7 @@ resource "google_cloudfunctions2_function" "this" {
     all_traffic_on_latest_revision   = true
 
     # gunicorn answers as many requests at once as Cloud Run sends.
-    environment_variables = merge(local.environment, { THREADS = tostring(each.value.concurrency) }, try(local.own_environment[each.key], {}))
+    environment_variables = merge(local.environment, local.tracing, { THREADS = tostring(each.value.concurrency) }, try(local.own_environment[each.key], {}))
 
     dynamic "secret_environment_variables" {
       for_each = contains(each.value.needs, "secrets") ? var.channel_secrets : {}

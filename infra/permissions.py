@@ -31,6 +31,7 @@ GRANTS: Mapping[str, tuple[str, str]] = {
     "google_project_iam_member.build_sources": ("build", "bucket gcf-v2-sources of the region"),
     "google_project_iam_member.documents": ("{0}", "database of the environment"),
     "google_project_iam_member.jobs": ("{0}", "project"),
+    "google_project_iam_member.traces": ("{0}", "project"),
     "google_pubsub_subscription_iam_member.dead_letters": ("Pub/Sub's agent", "subscription {0}-push"),
     "google_pubsub_subscription_iam_member.drain": ("{0}", "subscription journey-dead-letters-pull"),
     "google_pubsub_topic_iam_member.dead_letters": ("Pub/Sub's agent", "topic journey-dead-letters"),

@@ -1,7 +1,7 @@
 # The APIs that the engine stands on. They stay on when an environment is torn down: another may need them.
 
 resource "google_project_service" "this" {
-  for_each = toset([
+  for_each = toset(concat(var.tracing ? ["cloudtrace.googleapis.com"] : [], [
     "artifactregistry.googleapis.com",
     "cloudbuild.googleapis.com",
     "cloudfunctions.googleapis.com",
@@ -13,7 +13,7 @@ resource "google_project_service" "this" {
     "pubsub.googleapis.com",
     "run.googleapis.com",
     "secretmanager.googleapis.com",
-  ])
+  ]))
 
   service            = each.value
   disable_on_destroy = false

@@ -117,6 +117,13 @@ variable "budget" {
   }
 }
 
+variable "tracing" {
+  description = "Show every invocation as a span in Cloud Trace. Off, a member's trace is still in the log, by its id."
+  type        = bool
+  nullable    = false
+  default     = false
+}
+
 variable "runbook" {
   description = "Where the people who are told can read runbook.md."
   type        = string

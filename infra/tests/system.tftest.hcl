@@ -148,6 +148,29 @@ run "an_environment_may_be_torn_down_where_it_says_so" {
   }
 }
 
+run "spans_are_written_only_where_tracing_is_on" {
+  command = plan
+
+  assert {
+    condition     = length(google_project_iam_member.traces) == 0 && alltrue([for function in google_cloudfunctions2_function.this : !contains(keys(function.service_config[0].environment_variables), "SOJOURN_TRACING")])
+    error_message = "off by default: no setting, no permission"
+  }
+}
+
+run "tracing_reaches_every_function" {
+  command = plan
+  variables { tracing = true }
+
+  assert {
+    condition     = alltrue([for function in google_cloudfunctions2_function.this : function.service_config[0].environment_variables["SOJOURN_TRACING"] == "google"])
+    error_message = "every function is told"
+  }
+  assert {
+    condition     = toset(keys(google_project_iam_member.traces)) == toset(keys(local.deployed)) && alltrue([for member in google_project_iam_member.traces : member.role == "roles/cloudtrace.agent"])
+    error_message = "and may write spans, nothing else"
+  }
+}
+
 run "a_prefix_that_names_cannot_grow_from" {
   command = plan
   variables { prefix = "Far-Too-Long-For-An-Account" }

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -18,6 +18,7 @@ from emulator.in_process import InProcessCloud, call, load_functions
 from sojourn.application.catalog import Catalog
 from sojourn.application.lifecycle import pause, publish_journey, resume
 from sojourn.application.messages import EFFECTS_TOPIC, EVENTS_TOPIC, RUNS_TOPIC, SWEEPS_TOPIC, EffectMessage, RunMessage
+from sojourn.application.outcome import Measure
 from sojourn.application.ports import DeadLetter
 from sojourn.application.repair import retry_effect, retry_progress
 from sojourn.domain.breaker import BreakerPolicy
@@ -202,8 +203,9 @@ HAPPENS: dict[str, Callable[[Heard], None]] = {
 }
 
 
-def test_every_counter_of_the_file_is_tested() -> None:
+def test_every_counter_of_the_file_is_tested_and_every_measure_is_in_it() -> None:
     assert SUMMARY.outcomes.keys() == HAPPENS.keys()
+    assert SUMMARY.measures.keys() == set(get_args(Measure))
 
 
 @pytest.mark.parametrize("word", HAPPENS)

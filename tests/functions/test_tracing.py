@@ -21,6 +21,7 @@ from opentelemetry.trace import StatusCode, format_span_id, format_trace_id
 from emulator.functions_table import REPOSITORY, load_functions_table
 from emulator.in_process import InProcessCloud, call, load_functions
 from sojourn.adapters.cloud_trace import OpenTelemetrySpans, cloud_trace_spans
+from sojourn.application.ingest import ingest
 from sojourn.application.lifecycle import publish_journey
 from sojourn.application.messages import EFFECTS_TOPIC, EVENTS_TOPIC, RUNS_TOPIC
 from sojourn.application.ports import Span
@@ -46,11 +47,11 @@ class Traced:
 
     def __init__(self, cloud: InProcessCloud) -> None:
         self.cloud, self.lines, self._exporter = cloud, list[Fields](), InMemorySpanExporter()
-        self._spans = OpenTelemetrySpans(self._exporter)
-        install(cloud.memory.shop, traced=Tracing("shop", self._spans))
+        self.taker = OpenTelemetrySpans(self._exporter)
+        install(cloud.memory.shop, traced=Tracing("shop", self.taker))
 
     def spans(self) -> tuple[ReadableSpan, ...]:
-        self._spans.close()
+        self.taker.close()
         return self._exporter.get_finished_spans()
 
 
@@ -119,6 +120,18 @@ def test_a_signal_leads_to_a_span_in_the_member_s_trace_with_a_link_to_the_other
     *_, last = traced.spans()
     assert (ids(last)[0], last.parent) == (progress.trace_id, None)
     assert [format_span_id(link.context.span_id) for link in last.links] == [OWN.span_id]
+
+
+def test_an_invocation_that_fails_is_a_span_that_says_how_in_the_trace_of_its_message(traced: Traced) -> None:
+    shop = traced.cloud.memory.shop
+    install(replace(shop, catalog=None), traced=Tracing("shop", traced.taker))  # type: ignore[arg-type]  # a bug
+    publish_journey(shop, definition([send()]))
+    ingest(shop, [log()])
+    (run,) = traced.cloud.memory.publisher.take_messages(RUNS_TOPIC)
+    assert call(load_functions(load_functions_table())[RUNS_TOPIC][1], push_body(run.data, attributes=run.attributes))[1] == 500
+    (span,) = traced.spans()
+    assert (ids(span)[0], span.status.status_code) == (run.trace_id, StatusCode.ERROR)
+    assert dict(span.attributes or {}) == {"sojourn.status": 500, "sojourn.outcome": "AttributeError"}
 
 
 def test_what_is_about_nobody_is_no_span(traced: Traced) -> None:

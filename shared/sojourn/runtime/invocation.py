@@ -59,20 +59,14 @@ class Invocation:
     def finish(self, line: Line) -> None:
         """Write the line, with all that is known, and show the span."""
         passed = timedelta(seconds=perf_counter() - self._began)
+        line = replace(line, outcomes=self.outcomes, published=self.published, measures=self.measures)
+        line = replace(line, duration_ms=passed // timedelta(milliseconds=1))
         own, tracing = self._place(), self._tracing
-        line = replace(
-            line,
-            outcomes=self.outcomes,
-            published=self.published,
-            measures=self.measures,
-            duration_ms=passed // timedelta(milliseconds=1),
-        )
-        if own is None or tracing is None:
-            return write_line(line)
-        write_line(replace(line, trace=trace_name(tracing.project, own.trace_id), span=own.span_id))
-        if tracing.spans is not None:
-            tracing.spans.record(self._span(line, own, passed))
-        return None
+        if own is not None and tracing is not None:
+            line = replace(line, trace=trace_name(tracing.project, own.trace_id), span=own.span_id)
+            if tracing.spans is not None:
+                tracing.spans.record(self._span(line, own, passed))
+        write_line(line)
 
     def _place(self) -> TraceContext | None:
         """None where it is about many, or about nobody."""
@@ -80,7 +74,8 @@ class Invocation:
         return TraceContext(trace_id, self._span_id) if trace_id else None
 
     def _span(self, line: Line, own: TraceContext, passed: timedelta) -> Span:
-        about: dict[str, str | int] = {"sojourn.status": line.status, "sojourn.outcome": next(iter(self.outcomes), "")}
+        outcome = next(iter(self.outcomes), type(line.error).__qualname__)
+        about: dict[str, str | int] = {"sojourn.status": line.status, "sojourn.outcome": outcome}
         if self.about is not None and self.about.journey_id is not None:
             about["sojourn.journey_id"] = self.about.journey_id
         failed = line.severity != "INFO"
