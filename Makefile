@@ -7,7 +7,7 @@ READY := $(VENV)/ready
 REQUIREMENTS := requirements-dev.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types layers terraform up down simulate kill bench cost package lock clean
+.PHONY: help demo test check lint types layers terraform up down simulate kill bench cost scan package lock clean
 
 help:  ## Print this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
