@@ -127,7 +127,7 @@ class Simulation:
         store = self.world.store
         moments = [one.sweep_at for one in self.world.swept() if one.sweep_at is not None]
         for head in store.scan(Journey):
-            if head.settling is not None:
+            if head.settling is not None or (self.world.calm and head.status is JourneyStatus.PAUSED):
                 return max(self.next_tick, next_minute(self.baton.now))
             if head.schedule_end_at is not None and head.status in (JourneyStatus.ONGOING, JourneyStatus.PAUSED):
                 moments.append(head.schedule_end_at)
@@ -141,6 +141,8 @@ class Simulation:
         self.baton.step()
 
     def _tick(self) -> None:
+        if self.world.calm:
+            self.resume_all()
         if not self.world.hits("tick_lost"):
             self.world.publish(SweepMessage().to(SWEEPS_TOPIC))
 
@@ -150,8 +152,13 @@ class Simulation:
             return
         self.world.note("faults are over")
         self.world.calm = True
-        for definition in self.plan.journeys:
-            self.obey(Order(self.baton.now, "resume", definition.id))
+        self.resume_all()
+
+    def resume_all(self) -> None:
+        """What people paused, and what failed so often that it paused itself."""
+        for head in list(self.world.store.scan(Journey)):
+            if head.status is JourneyStatus.PAUSED:
+                self.obey(Order(self.baton.now, "resume", head.id))
 
     # What people do
 
