@@ -75,7 +75,7 @@ def test_nor_while_messages_are_on_their_way(scenario: Scenario) -> None:
             over.set()
             doctor.join()
     assert found == []
-    assert looks["progress"] > 0 and looks["effects"] > 0
+    assert looks["progress"] > 0
 
 
 @pytest.mark.emulators
