@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import pytest
 
@@ -16,50 +13,15 @@ from sojourn.application.messages import EFFECTS_TOPIC, RUNS_TOPIC, EffectMessag
 from sojourn.application.perform_effects import perform_effects
 from sojourn.application.records import Update
 from sojourn.application.run_journeys import run_journeys
-from sojourn.cli.main import main
 from sojourn.domain.definition import Definition
 from sojourn.domain.effect import Effect, EffectStatus
 from sojourn.domain.member import Member
 from sojourn.domain.progress import Progress, Status
-from sojourn.runtime.application import InMemory, in_memory, install
-from tests.builders import BOT, JOURNEY, MEMBER, START, after, definition, log, send, wait
+from sojourn.runtime.application import InMemory
+from tests.builders import BOT, JOURNEY, MEMBER, after, definition, log, send, wait
+from tests.emulator.conftest import Command
 
 JOURNEY_OF_TWO = definition([send(), wait()], goal={"event": "order", "revenue": "event.data.total"})
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Command: TypeAlias = Callable[..., Said]
-
-
-@pytest.fixture
-def memory() -> Iterator[InMemory]:
-    """A cloud in memory, which the commands look into."""
-    cloud = in_memory(START)
-    install(cloud.shop)
-    yield cloud
-    install(None)
-
-
-@pytest.fixture
-def sojourn(memory: InMemory, capsys: pytest.CaptureFixture[str]) -> Command:
-    def command(*arguments: str) -> Said:
-        with pytest.raises(SystemExit) as exited:
-            main(arguments)
-        return Said(int(exited.value.code or 0), *capsys.readouterr())
-
-    return command
 
 
 def play(memory: InMemory, of: Definition = JOURNEY_OF_TWO) -> None:

@@ -2,61 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from sojourn.application.lifecycle import publish_journey
 from sojourn.application.records import Commit, CommitResult
-from sojourn.cli.main import main
 from sojourn.domain.audit import AuditEntry
 from sojourn.domain.effect import Effect, EffectStatus
 from sojourn.domain.errors import Unavailable
 from sojourn.domain.journey import RejectedEvent
 from sojourn.domain.loading import parse_definition
 from sojourn.domain.progress import Progress, Status, Step
-from sojourn.runtime.application import InMemory, in_memory, install
+from sojourn.runtime.application import InMemory
 from tests.api.conftest import WELCOME
 from tests.application.conftest import instead
 from tests.builders import START, after
 from tests.contract.records import NOON, a_progress, a_rejected, an_effect, minutes, put
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Command: TypeAlias = Callable[..., Said]
-
-
-@pytest.fixture
-def memory() -> Iterator[InMemory]:
-    cloud = in_memory(START)
-    install(cloud.shop)
-    yield cloud
-    install(None)
-
-
-@pytest.fixture
-def sojourn(memory: InMemory, capsys: pytest.CaptureFixture[str]) -> Command:
-    def command(*arguments: str) -> Said:
-        with pytest.raises(SystemExit) as exited:
-            main(arguments)
-        return Said(int(exited.value.code or 0), *capsys.readouterr())
-
-    return command
+from tests.emulator.conftest import Command
 
 
 def dead(name: str, reason: str = "503 from x", *, at: float = 0) -> Effect:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 
@@ -17,26 +16,11 @@ from sojourn.application.ports import DeadLetter
 from sojourn.application.records import Update
 from sojourn.application.run_journeys import run_journeys
 from sojourn.application.sweep import sweep
-from sojourn.cli.main import main
 from sojourn.domain.audit import AuditEntry
 from sojourn.domain.progress import STUCK_AFTER, Progress
 from sojourn.runtime.application import InMemory, in_memory, install
 from tests.builders import BOT, JOURNEY, START, definition, log, wait
-
-Command: TypeAlias = Callable[..., "Said"]
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
+from tests.emulator.conftest import Command
 
 
 @pytest.fixture
@@ -49,16 +33,6 @@ def memory() -> Iterator[InMemory]:
     install(cloud.shop)
     yield cloud
     install(None)
-
-
-@pytest.fixture
-def sojourn(memory: InMemory, capsys: pytest.CaptureFixture[str]) -> Command:
-    def command(*arguments: str) -> Said:
-        with pytest.raises(SystemExit) as exited:
-            main(arguments)
-        return Said(int(exited.value.code or 0), *capsys.readouterr())
-
-    return command
 
 
 def change(memory: InMemory, **changes: Any) -> None:
