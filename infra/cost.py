@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +25,7 @@ from emulator.functions_table import REPOSITORY
 
 MEMBERS = 200
 MILLION, GIB, TIB = 1_000_000, 2**30, 2**40
-ALERTS = (REPOSITORY / "infra" / "alerts.tf").read_text().count("title    = ")
+ALERTS = len(re.findall(r"^\s+title\s+=", (REPOSITORY / "infra" / "alerts.tf").read_text(), re.MULTILINE))
 
 
 class Assumed(BaseModel):

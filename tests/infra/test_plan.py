@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from emulator.functions_table import REPOSITORY, load_functions_table
 from emulator.local_cloud import SINK_FILTER
+from sojourn.domain.effect import LEASE_SECONDS
 from sojourn.runtime.settings import VARIABLES, read_settings
 from tests.infra.conftest import Plan
 
@@ -84,7 +86,9 @@ def test_functions_have_the_limits_of_the_table(planned: Plan) -> None:
 def test_a_hop_is_over_before_its_message_comes_again_and_before_its_lease_ends(planned: Plan) -> None:
     functions = planned.keyed("google_cloudfunctions2_function", "this")
     for name, subscription in planned.keyed("google_pubsub_subscription", "push").items():
-        assert functions[name]["service_config"][0]["timeout_seconds"] <= subscription["ack_deadline_seconds"]
+        timeout = functions[name]["service_config"][0]["timeout_seconds"]
+        assert timeout <= subscription["ack_deadline_seconds"]
+        assert timeout < LEASE_SECONDS
 
 
 def test_the_sink_has_the_filter_that_the_local_log_router_evaluates(planned: Plan) -> None:
@@ -135,6 +139,8 @@ def test_the_name_of_an_archive_holds_its_digest(planned: Plan) -> None:
     functions = planned.keyed("google_cloudfunctions2_function", "this")
     for function, name in names.items():
         assert functions[function]["build_config"][0]["source"][0]["storage_source"][0]["object"] == name
+        digest = hashlib.sha256((REPOSITORY / "build" / f"{function}.zip").read_bytes()).hexdigest()
+        assert name == f"{function}-{digest[:16]}.zip"
     assert len(set(names.values())) == len(TABLE.everything)
 
 
