@@ -27,7 +27,9 @@ demo: $(READY)  ## A shop's fortnight through two journeys, in-process, judged a
 test: $(READY)  ## All tests, a worker per core (WORKERS=0: none); without Google's emulators theirs are skipped, with the reason
 	@$(BIN)/pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-check: lint types layers terraform test  ## What CI runs: lint, types, layers, Terraform checks, tests
+check: $(READY)  ## What CI runs: lint, types, layers, Terraform checks, tests
+	@$(MAKE) --no-print-directory --jobs 2 lint layers terraform types
+	@$(MAKE) --no-print-directory test
 
 lint: $(READY)
 	@$(BIN)/ruff check .
