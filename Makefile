@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 REQUIREMENTS := requirements-dev.txt
+WORKERS ?= auto
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint types layers terraform up down simulate kill bench cost scan package lock clean
@@ -16,17 +17,19 @@ $(READY): $(REQUIREMENTS) pyproject.toml
 	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is needed: install Python 3.11, or name one with make PYTHON=..."; exit 1; }
 	@echo "setting up $(VENV)"
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement $(REQUIREMENTS)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --requirement $(REQUIREMENTS)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
 demo: $(READY)  ## A shop's fortnight through two journeys, in-process, judged against its log lines
 	@$(BIN)/sojourn demo
 
-test: $(READY)  ## All tests; those on Google's emulators are skipped, with the reason, where there are none
-	@$(BIN)/pytest
+test: $(READY)  ## All tests, a worker per core (WORKERS=0: none); without Google's emulators theirs are skipped, with the reason
+	@$(BIN)/pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-check: lint types layers terraform test  ## What CI runs: lint, types, layers, Terraform checks, tests
+check: $(READY)  ## What CI runs: lint, types, layers, Terraform checks, tests
+	@$(MAKE) --no-print-directory --jobs 2 lint layers terraform types
+	@$(MAKE) --no-print-directory test
 
 lint: $(READY)
 	@$(BIN)/ruff check .

@@ -1,11 +1,13 @@
 """What all tests share: a clean environment, Google's emulators, and what to do where they are missing.
 
-The emulators are started once for a run; each test has a project, and so empty databases and topics, of its own.
+The emulators are started once for a run (with workers, once for each); each test has a project, and so empty databases and
+topics, of its own.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -21,15 +23,39 @@ settings.register_profile("home", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "home")
 
+# A shell that starts the tests in its background makes them ignore Ctrl-C, which processes that tests start would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+LONGEST = (
+    "kill",
+    "demo",
+    "up",
+    "deployed_archive",
+    "healthy",
+    "poisoned_member",
+    "local_cloud",
+    "simulation",
+    "package",
+    "plan",
+)
+"""The slowest test files, the longest first: workers begin with them, so that none is left alone with one in the end."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without emulators their tests are skipped, and the reason says what to install. In CI (`CI=true`) they fail instead."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=_turn)
     reason = _missing()
     if reason is None or os.environ.get("CI") == "true":
         return
     for item in items:
         if item.get_closest_marker("emulators"):
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _turn(item: pytest.Item) -> int:
+    name = item.path.stem.removeprefix("test_")
+    return LONGEST.index(name) if name in LONGEST else len(LONGEST)
 
 
 def _missing() -> str | None:

@@ -1,4 +1,7 @@
-"""The doctor on clouds that are well: halfway through a scenario, over pauses, at its end, it finds nothing."""
+"""The doctor on clouds that are well: halfway through a scenario, over pauses, at its end, it finds nothing.
+
+On the emulators `test_demo.py` calls the same doctor.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,8 @@ from threading import Event, Thread
 
 import pytest
 
-from emulator.demo import DemoCloud, EmulatorDemo, InProcessDemo, play
+from emulator.demo import DemoCloud, InProcessDemo, play
 from emulator.scenarios.shop import Scenario, shop
-from sojourn.application.checkup import daily_checkup
 from sojourn.application.doctor import examine
 from sojourn.application.lifecycle import pause, resume
 from sojourn.application.workshop import Limits
@@ -76,13 +78,3 @@ def test_nor_while_messages_are_on_their_way(scenario: Scenario) -> None:
             doctor.join()
     assert found == []
     assert looks["progress"] > 0
-
-
-@pytest.mark.emulators
-@pytest.mark.slow
-def test_after_the_demo_on_the_emulators_it_finds_nothing(scenario: Scenario) -> None:
-    with EmulatorDemo(scenario.start) as cloud:
-        for _ in play(cloud, scenario):
-            pass
-        assert findings(cloud) == []
-        assert daily_checkup(cloud.shop) is None  # the demo's steps of four hours pass its hour by

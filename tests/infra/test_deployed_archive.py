@@ -29,9 +29,14 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(build, cwd=REPOSITORY, check=True, capture_output=True)
     with ZipFile(folder / f"{FUNCTION}.zip") as archive:
         archive.extractall(folder / "source")
-    venv.create(folder / "venv", with_pip=True)
-    pip = [str(folder / "venv/bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--requirement", str(folder / "source/requirements.txt")], check=True, capture_output=True, text=True)
+    venv.create(folder / "venv")
+    pip = [sys.executable, "-m", "pip", "--python", str(folder / "venv"), "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run(
+        [*pip, "--no-compile", "--requirement", str(folder / "source/requirements.txt")],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     return folder
 
 
