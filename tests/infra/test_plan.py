@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+import yaml
 
 from emulator.functions_table import REPOSITORY, load_functions_table
 from emulator.local_cloud import SINK_FILTER
@@ -90,6 +91,24 @@ def test_workers_have_the_size_of_the_function_and_an_image_of_the_environment(p
         assert pool["scaling"][0]["manual_instance_count"] == max(1, spec.min_instances)
         assert f"/{prefix(planned)}workers/{name}:" in container["image"]
         assert pool["deletion_protection"] is False
+
+
+def test_an_image_is_named_by_the_digest_of_the_archive_that_it_is_built_from(planned: Plan) -> None:
+    images = planned.raw["planned_values"]["outputs"]["worker_images"]["value"]
+    archives = planned.keyed("google_storage_bucket_object", "archive")
+    assert set(images) == set(TABLE.functions)
+    for name, image in images.items():
+        digest = archives[name]["name"].removeprefix(f"{name}-").removesuffix(".zip")
+        assert image.endswith(f"/{prefix(planned)}workers/{name}:{digest}")
+
+
+def test_an_image_is_built_for_the_interpreter_of_the_functions_and_starts_the_worker() -> None:
+    build = yaml.safe_load((REPOSITORY / "infra" / "worker_image.yaml").read_text())
+    (step,) = build["steps"]
+    given = dict(argument.removeprefix("--env=").split("=", 1) for argument in step["args"] if argument.startswith("--env="))
+    version = given["GOOGLE_PYTHON_VERSION"].removesuffix(".x")
+    assert TABLE.runtime == f"python{version.replace('.', '')}"
+    assert given["GOOGLE_ENTRYPOINT"] == "python -m sojourn.runtime.worker"
 
 
 def test_functions_have_the_limits_of_the_table(planned: Plan) -> None:
