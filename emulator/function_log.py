@@ -14,7 +14,7 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class FunctionLine(BaseModel):
-    """One line; a request's line, one per request, has a status. `published` counts messages by topic.
+    """One line; one that says what became of `messages` has a status. `published` counts messages by topic.
 
     Fields are called as in `runtime/summary_line.json`.
     """
@@ -26,6 +26,7 @@ class FunctionLine(BaseModel):
     labels: dict[str, str] = Field(default={}, alias="logging.googleapis.com/labels")
     function: str | None = None
     status: int | None = None
+    messages: Count = 1
     published: dict[str, Count] = {}
     outcomes: dict[str, Count] = {}
     measures: dict[str, float] = {}

@@ -10,6 +10,7 @@ FUNCTIONS_JSON = REPOSITORY / "infra" / "functions.json"
 
 BackoffSeconds = Annotated[int, Field(ge=0, le=600)]
 Positive = Annotated[int, Field(ge=1)]
+Driver = Literal["push", "pull"]
 Need = Literal["dead_letters", "jobs", "secrets"]
 
 
@@ -42,9 +43,10 @@ class ServiceSpec(BaseModel):
 
 
 class FunctionSpec(ServiceSpec):
-    """A function and its push subscription; the limits are those of Pub/Sub too."""
+    """A function and its subscription; the limits are those of Pub/Sub too. `driver`: Pub/Sub calls it, or a worker pulls."""
 
     topic: str
+    driver: Driver = "push"
     ack_deadline_seconds: Annotated[int, Field(ge=10, le=600)]
     minimum_backoff_seconds: BackoffSeconds
     maximum_backoff_seconds: BackoffSeconds
@@ -65,6 +67,11 @@ class FunctionsTable(BaseModel):
     def everything(self) -> dict[str, ServiceSpec]:
         """All that is deployed: functions that a topic feeds, and services that answer callers."""
         return {**self.functions, **self.services}
+
+    def pulled(self, *names: str) -> Self:
+        """The same with workers for these functions."""
+        pulled = {name: self.functions[name].model_copy(update={"driver": "pull"}) for name in names}
+        return self.model_copy(update={"functions": {**self.functions, **pulled}})
 
     @property
     def dead_letter_topic(self) -> str:

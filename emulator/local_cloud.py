@@ -20,8 +20,8 @@ from typing import Self
 
 from emulator.errors import ProcessEnded, PubSubFailed
 from emulator.function_log import parse_line, render
-from emulator.function_server import FunctionServer
-from emulator.functions_table import REPOSITORY, FunctionsTable, load_functions_table
+from emulator.function_server import FunctionServer, FunctionWorker
+from emulator.functions_table import REPOSITORY, FunctionSpec, FunctionsTable, ServiceSpec, load_functions_table
 from emulator.google import Emulator, start_firestore, start_pubsub
 from emulator.log_router.entry import LogSource
 from emulator.log_router.filter import compile_filter
@@ -72,7 +72,7 @@ class LocalCloud:
         self.settings = settings or LocalCloudSettings()
         self._say = say
         self._stack = ExitStack()
-        self._functions: dict[str, tuple[FunctionServer, Supervised]] = {}
+        self._functions: dict[str, tuple[FunctionServer | FunctionWorker, Supervised]] = {}
         self._is_ready, self._state_lock = False, Lock()
         self._stop_requests: SimpleQueue[str | None] = SimpleQueue()
         self.traffic = Traffic(self.settings.table, copies=self.settings.copies)
@@ -174,7 +174,7 @@ class LocalCloud:
         self._router = own(LogRouterServer(self._log_router()))
         for server, supervised in self._functions.values():
             server.await_ready(supervised.child)
-        endpoints = {name: server.url for name, (server, _) in self._functions.items()}
+        endpoints = {name: server.url for name, (server, _) in self._functions.items() if server.url}
         self._pubsub.create(settings.table, endpoints=endpoints, copies=settings.copies)
         self._scheduler.start()
         self._stack.callback(self._scheduler.stop)  # before what it publishes with
@@ -202,19 +202,23 @@ class LocalCloud:
         for (name, function), port in zip(table.items(), free_ports(len(table)), strict=True):
             # gunicorn puts a control socket into this directory: all servers would fight over the one in $HOME.
             (runtime_dirs / name).mkdir()
-            server = FunctionServer(
-                name=name,
-                entry_point=function.entry_point,
-                source=self.settings.source_dir / name / "main.py",
-                port=port,
-                environment={**environment, "XDG_RUNTIME_DIR": str(runtime_dirs / name)},
-            )
+            own = {**environment, "XDG_RUNTIME_DIR": str(runtime_dirs / name)}
+            server = self._function(name, function, port, own)
             say = partial(self._say, name)
             supervised = Supervised(partial(self._spawn, server), say=say, on_start=self._write_state)
             started.append(supervised)
             self._functions[name] = server, supervised
 
-    def _spawn(self, server: FunctionServer, on_exit: Callable[[int], None]) -> ChildProcess:
+    def _function(
+        self, name: str, function: ServiceSpec, port: int, environment: Mapping[str, str]
+    ) -> FunctionServer | FunctionWorker:
+        source = self.settings.source_dir / name / "main.py"
+        if isinstance(function, FunctionSpec) and function.driver == "pull":
+            pulls = {**environment, "SOJOURN_SUBSCRIPTION": name}
+            return FunctionWorker(name=name, source=source, environment=pulls)
+        return FunctionServer(name=name, entry_point=function.entry_point, source=source, port=port, environment=environment)
+
+    def _spawn(self, server: FunctionServer | FunctionWorker, on_exit: Callable[[int], None]) -> ChildProcess:
         return server.spawn(on_line=partial(self._hear, server.name), on_exit=on_exit)
 
     def _log_router(self) -> LogRouter:

@@ -94,9 +94,9 @@ class PubSub:
         for name, function in table.functions.items():
             for copy in range(1, copies + 1):
                 yield Subscription(
-                    name=self._subscription(f"{name}-push" if copy == 1 else f"{name}-push-{copy}"),
+                    name=self._subscription(name if copy == 1 else f"{name}-{copy}"),
                     topic=self._topic(function.topic),
-                    push_config=PushConfig(push_endpoint=endpoints[name]),
+                    push_config=PushConfig(push_endpoint=endpoints[name]) if function.driver == "push" else None,
                     ack_deadline_seconds=function.ack_deadline_seconds,
                     dead_letter_policy=DeadLetterPolicy(
                         dead_letter_topic=dead_letters, max_delivery_attempts=function.max_delivery_attempts

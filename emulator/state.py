@@ -20,7 +20,7 @@ _NEW_STATE_FILE = "local.json.new"
 
 
 class FunctionAddress(BaseModel):
-    """Where a function answers, and the process that serves it."""
+    """Where a function answers, nothing for one that pulls, and the process that serves it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -39,7 +39,7 @@ class Traffic:
         with self._changed:
             self._published.update(line.published)
             self.outcomes.update(line.outcomes)
-            self._acknowledged[function] += line.status == HTTPStatus.NO_CONTENT
+            self._acknowledged[function] += line.messages if line.status == HTTPStatus.NO_CONTENT else 0
             self._said_at = monotonic()
             self._changed.notify_all()
 

@@ -5,10 +5,13 @@ from flask import Request
 
 from sojourn.application.messages import SweepMessage
 from sojourn.application.sweep import sweep as sweep_shards
-from sojourn.runtime.respond import Answer, messages, respond
+from sojourn.runtime.function import Function, messages
+from sojourn.runtime.respond import Answer, respond
+
+FUNCTION = Function("sweep", messages(SweepMessage, sweep_shards), batch=1)
 
 
 @functions_framework.http
 def sweep(request: Request) -> Answer:
-    """Answer a Pub/Sub push request (`sojourn.runtime.respond` says with what)."""
-    return respond(request, "sweep", messages(SweepMessage, sweep_shards))
+    """Answer a Pub/Sub push request (`sojourn.runtime.function` says with what)."""
+    return respond(request, FUNCTION)

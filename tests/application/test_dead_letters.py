@@ -37,17 +37,17 @@ from tests.application.conftest import Cloud, MemoryCloud, instead
 from tests.builders import JOURNEY, START, after, definition, log, send, wait
 
 SUBSCRIPTIONS = {
-    RUNS_TOPIC: "run_journey-push",
-    EFFECTS_TOPIC: "perform-push",
-    EVENTS_TOPIC: "ingest-push",
-    SWEEPS_TOPIC: "sweep-push",
-    ENROLLMENTS_TOPIC: "enroll-push",
+    RUNS_TOPIC: "run_journey",
+    EFFECTS_TOPIC: "perform",
+    EVENTS_TOPIC: "ingest",
+    SWEEPS_TOPIC: "sweep",
+    ENROLLMENTS_TOPIC: "enroll",
 }
 
 
 def letter(message: Outgoing, *, at: datetime = START, id: str = "1") -> DeadLetter:
     """`message`, published `at` that moment, given up by its function."""
-    subscription = SUBSCRIPTIONS.get(message.topic, "somebody-push")
+    subscription = SUBSCRIPTIONS.get(message.topic, "somebody")
     return DeadLetter(id, message.topic or None, subscription, 20, at, message.data)
 
 
@@ -85,7 +85,7 @@ def test_a_member_whom_sweeps_could_not_move_is_in_error_with_the_reason_and_goe
     assert codes(cloud, letter(run_of(cloud.progress))) == ["error"]
     failed = cloud.progress
     assert failed.status is Status.ERROR and failed.node_id == "start"
-    assert failed.end_reason == "dead_lettered: run_journey-push gave its message up after 20 deliveries"
+    assert failed.end_reason == "dead_lettered: run_journey gave its message up after 20 deliveries"
     assert failed.trail[-1].outcome == "error" and failed.sweep_at is None
     assert cloud.sweep().notes == ()
     retry_progress(cloud.shop, failed.id)
@@ -201,7 +201,7 @@ def test_an_effect_that_no_sweep_got_performed_is_dead_and_wakes_who_awaits_it(c
     assert codes(cloud, letter(message)) == ["dead"]
     effect = cloud.only(Effect)
     assert (effect.status, effect.failure) == (EffectStatus.DEAD, "system") and effect.reason is not None
-    assert effect.reason.startswith("dead_lettered: perform-push")
+    assert effect.reason.startswith("dead_lettered: perform")
     assert effect.expire_at is None and effect.sweep_at is None
     assert sum(share.used for share in cloud.all(QuotaShare)) == 0
     cloud.hop()

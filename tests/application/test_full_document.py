@@ -52,7 +52,7 @@ def test_a_member_whose_document_is_full_is_put_in_error_and_the_trail_makes_way
         cloud.sweep()
         if cloud.progress.sweep_count == GIVE_UP_AFTER:
             break
-    letter = DeadLetter("1", RUNS_TOPIC, "run_journey-push", 20, after(minutes=2), run.to(RUNS_TOPIC).data)
+    letter = DeadLetter("1", RUNS_TOPIC, "run_journey", 20, after(minutes=2), run.to(RUNS_TOPIC).data)
     assert [outcome.code for outcome in drain(cloud.shop, [letter])] == ["error"]
     failed = cloud.progress
     assert failed.status is Status.ERROR and failed.schedule_at == after(minutes=1)

@@ -10,7 +10,7 @@ from google.cloud.firestore_v1.types import Document
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sojourn.adapters.firestore_codec import MAX_ID_BYTES, decode, encode, identifier_of, path_of
+from sojourn.adapters.firestore_codec import MAX_ID_BYTES, decode, encode, encode_changes, identifier_of, path_of
 from sojourn.application.records import Record
 from sojourn.domain.effect import Effect, UpdateMember
 from sojourn.domain.event import Event
@@ -123,3 +123,13 @@ def test_a_version_lies_below_its_journey() -> None:
 @pytest.mark.parametrize("identifier", ["", "é" * MAX_ID_BYTES])
 def test_an_id_that_no_document_can_have_has_no_path(identifier: str) -> None:
     assert path_of(Progress, identifier) is None
+
+
+def test_an_update_writes_what_changed_and_names_what_is_gone() -> None:
+    before = replace(a_progress(), awaits="effect", parked=False)
+    after = replace(before, rev=before.rev + 1, awaits=None, token="another")
+    fields = Document.pb()().fields
+    changed = encode_changes(after, before, fields)
+    assert set(changed) >= {"rev", "awaits", "token"}
+    assert {"trigger", "journey_id", "created_at", "context", "trail"}.isdisjoint(changed)
+    assert set(changed) - set(fields) == {"awaits"}

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import pytest
 from google.api_core.exceptions import InvalidArgument, NotFound, PermissionDenied, RetryError, ServiceUnavailable
+from google.pubsub_v1.types import PullResponse
 from pytest_mock import MockerFixture
 
 from emulator.functions_table import FunctionsTable, load_functions_table
@@ -46,7 +47,7 @@ class MemoryBox:
         self.letters, self._ids = MemoryDeadLetters(), count()
 
     def forward(self, data: bytes) -> None:
-        self.letters.put(DeadLetter(f"{next(self._ids)}", RUNS_TOPIC, "run_journey-push", 20, NOON, data))
+        self.letters.put(DeadLetter(f"{next(self._ids)}", RUNS_TOPIC, "run_journey", 20, NOON, data))
 
 
 @dataclass
@@ -55,7 +56,7 @@ class EmulatedBox:
 
     letters: PubSubDeadLetters
     pubsub: PubSub
-    subscription: str = "run_journey-push"
+    subscription: str = "run_journey"
 
     def forward(self, data: bytes) -> None:
         source = "CloudPubSubDeadLetterSource"
@@ -106,7 +107,7 @@ def test_where_nothing_waits_nothing_is_pulled_and_nobody_waits(box: Box) -> Non
 def test_a_letter_says_what_it_was_where_it_comes_from_and_when_that_was(box: Box) -> None:
     box.forward(b'{"progress_id":"p"}')
     (letter,) = pulled(box.letters, 1)
-    assert (letter.data, letter.topic, letter.subscription) == (b'{"progress_id":"p"}', RUNS_TOPIC, "run_journey-push")
+    assert (letter.data, letter.topic, letter.subscription) == (b'{"progress_id":"p"}', RUNS_TOPIC, "run_journey")
     assert (letter.published_at, letter.attempts) == (NOON, 20)
 
 
@@ -168,7 +169,7 @@ def test_a_message_that_a_function_always_answers_with_500_can_be_drained(projec
         pubsub.publish(EVENTS_TOPIC, [Message(b"a log entry")])
     (letter,) = pulled(letters, 1)
     letters.close()
-    assert (letter.data, letter.topic, letter.subscription) == (b"a log entry", EVENTS_TOPIC, "ingest-push")
+    assert (letter.data, letter.topic, letter.subscription) == (b"a log entry", EVENTS_TOPIC, "ingest")
     assert letter.attempts == 5
     assert begin - timedelta(seconds=1) <= letter.published_at < begin + timedelta(seconds=5)
 
@@ -176,7 +177,7 @@ def test_a_message_that_a_function_always_answers_with_500_can_be_drained(projec
 @pytest.mark.emulators
 @pytest.mark.parametrize(
     ("subscription", "topic"),
-    [("run_journey-push-2", RUNS_TOPIC), ("ingest-push", EVENTS_TOPIC), ("elsewhere", None), ("", None)],
+    [("run_journey-2", RUNS_TOPIC), ("ingest", EVENTS_TOPIC), ("elsewhere", None), ("", None)],
 )
 def test_a_letter_is_told_by_its_subscription(emulated: EmulatedBox, subscription: str, topic: str | None) -> None:
     emulated.subscription = subscription
@@ -191,7 +192,7 @@ def test_in_the_cloud_subscriptions_have_a_prefix_and_dashes(project: str, pubsu
     with PubSub(pubsub_host, project=project) as pubsub:
         cloud = TABLE.model_copy(update={"functions": {}, "topics": {f"shop-{topic}": TABLE.topics[topic]}})
         pubsub.create(cloud, endpoints={})
-        attributes = {"CloudPubSubDeadLetterSourceSubscription": "shop-run-journey-push"}
+        attributes = {"CloudPubSubDeadLetterSourceSubscription": "shop-run-journey"}
         pubsub.publish(f"shop-{topic}", [Message(b"x", attributes)])
     assert [letter.topic for letter in pulled(letters, 1)] == [RUNS_TOPIC]
     letters.close()
@@ -217,19 +218,21 @@ def unreachable() -> Iterator[PubSubDeadLetters]:
 def test_what_may_pass_and_what_is_not_set_up_yet_is_unavailable(
     unreachable: PubSubDeadLetters, mocker: MockerFixture, error: Exception
 ) -> None:
-    mocker.patch.object(unreachable, "_transport", mocker.Mock(pull=mocker.Mock(side_effect=error)))
+    mocker.patch.object(unreachable._subscription, "_transport", mocker.Mock(pull=mocker.Mock(side_effect=error)))
     with pytest.raises(Unavailable, match="Pub/Sub"):
         unreachable.pull(1)
 
 
 def test_what_passes_at_the_second_try_is_no_failure(unreachable: PubSubDeadLetters, mocker: MockerFixture) -> None:
-    pull = mocker.Mock(side_effect=[ServiceUnavailable("down"), mocker.Mock(received_messages=[])])
-    mocker.patch.object(unreachable, "_transport", mocker.Mock(pull=pull))
+    pull = mocker.Mock(side_effect=[ServiceUnavailable("down"), PullResponse()])
+    mocker.patch.object(unreachable._subscription, "_transport", mocker.Mock(pull=pull))
     assert unreachable.pull(1) == []
 
 
 def test_anything_else_stays_an_error_of_google_s(unreachable: PubSubDeadLetters, mocker: MockerFixture) -> None:
-    mocker.patch.object(unreachable, "_transport", mocker.Mock(pull=mocker.Mock(side_effect=InvalidArgument("odd"))))
+    mocker.patch.object(
+        unreachable._subscription, "_transport", mocker.Mock(pull=mocker.Mock(side_effect=InvalidArgument("odd")))
+    )
     with pytest.raises(InvalidArgument, match="odd"):
         unreachable.pull(1)
 

@@ -65,13 +65,15 @@ class TestCommitMany:
         (found,) = store.get_many(Progress, [a_progress().id])
         assert found and found.value.rev == 1
 
-    def test_an_update_of_what_was_read_replaces_the_whole_document(self, store: Store) -> None:
+    @pytest.mark.parametrize("knows_before", [False, True])
+    def test_an_update_of_what_was_read_replaces_the_whole_document(self, store: Store, knows_before: bool) -> None:
         before = replace(a_progress(), awaits="effect", sweep_at=NOON, shard=1)
         put(store, before)
         (read,) = store.get_many(Progress, [before.id])
         assert read
-        after = replace(before, rev=2, awaits=None, sweep_at=None, shard=None)
-        assert store.commit_many([(Update(after, read.version),)]) == [APPLIED]
+        after = replace(read.value, rev=2, awaits=None, sweep_at=None, shard=None, context={"n": {"out": 1}})
+        update = Update(after, read.version, read.value if knows_before else None)
+        assert store.commit_many([(update,)]) == [APPLIED]
         (found,) = store.get_many(Progress, [before.id])
         assert found and found.value == after
 

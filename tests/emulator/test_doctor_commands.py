@@ -105,6 +105,6 @@ def test_the_daily_check_can_be_watched(memory: InMemory, sojourn: Command) -> N
 def test_dead_letters_are_drained_at_once(memory: InMemory, sojourn: Command) -> None:
     assert sojourn("drain").out.strip() == "0 letters"
     for number in range(3):
-        memory.dead_letters.put(DeadLetter(f"{number}", SWEEPS_TOPIC, "sweep-push", 5, START, b"{}"))
+        memory.dead_letters.put(DeadLetter(f"{number}", SWEEPS_TOPIC, "sweep", 5, START, b"{}"))
     assert sojourn("drain").out.strip() == "3 letters: dropped 3"
     assert sojourn("drain", "--json").json == {}

@@ -128,7 +128,7 @@ def test_a_poisoned_member_ends_in_error_and_after_a_retry_at_the_end(cloud: Clo
     cloud.until(lambda: cloud.is_at("bob", Status.ERROR) and cloud.is_at("ann", Status.ENDED))
     bob = cloud.member("bob")
     assert bob is not None and bob.end_reason is not None
-    assert bob.end_reason.startswith("dead_lettered: run_journey-push gave its message up after 5 deliveries")
+    assert bob.end_reason.startswith("dead_lettered: run_journey gave its message up after 5 deliveries")
     cloud.until(lambda: cloud.local.traffic.outcomes["error"] == 1)
     assert [finding for report in examine(cloud.shop) for finding in report.findings] == []
     cloud.cure()

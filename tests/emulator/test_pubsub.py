@@ -61,7 +61,7 @@ pytestmark = [pytest.mark.emulators, pytest.mark.slow]
 
 def test_a_push_subscription_has_what_the_table_says(pubsub: PubSub, subscriber: SubscriberClient) -> None:
     pubsub.create(TABLE, endpoints=endpoints(1))
-    made = subscriber.get_subscription(subscription=f"{PROJECT}/subscriptions/run_journey-push")
+    made = subscriber.get_subscription(subscription=f"{PROJECT}/subscriptions/run_journey")
     expected = TABLE.functions["run_journey"]
     assert made.topic == f"{PROJECT}/topics/journey-runs"
     assert made.push_config.push_endpoint == "http://127.0.0.1:1/"
@@ -75,7 +75,7 @@ def test_made_again_it_moves_to_the_new_endpoint_and_copies_are_added(pubsub: Pu
     pubsub.create(TABLE, endpoints=endpoints(2), copies=2)
     made = subscriber.list_subscriptions(project=PROJECT)
     pushed = {each.name.rsplit("/", 1)[1]: each.push_config.push_endpoint for each in made if each.push_config.push_endpoint}
-    assert pushed.keys() == {f"{name}-push{copy}" for name in TABLE.functions for copy in ("", "-2")}
+    assert pushed.keys() == {f"{name}{copy}" for name in TABLE.functions for copy in ("", "-2")}
     assert set(pushed.values()) == {"http://127.0.0.1:2/"}
 
 

@@ -167,7 +167,7 @@ def _nowhere(heard: Heard) -> None:
 
 def _unanswered(heard: Heard) -> None:
     data = RunMessage(progress_id="nobody").to(RUNS_TOPIC).data
-    heard.cloud.memory.dead_letters.put(DeadLetter("1", RUNS_TOPIC, "run_journey-push", 20, START, data))
+    heard.cloud.memory.dead_letters.put(DeadLetter("1", RUNS_TOPIC, "run_journey", 20, START, data))
     heard.pass_time(MINUTE)
 
 
@@ -329,7 +329,7 @@ def _in_error(heard: Heard) -> None:
     (run,) = heard.cloud.memory.publisher.take(RUNS_TOPIC)
     for _ in range(20):
         heard.sweep_alone(timedelta(minutes=5))
-    heard.cloud.memory.dead_letters.put(DeadLetter("1", RUNS_TOPIC, "run_journey-push", 20, START, run))
+    heard.cloud.memory.dead_letters.put(DeadLetter("1", RUNS_TOPIC, "run_journey", 20, START, run))
     heard.sweep_alone(MINUTE)
     assert heard.only(Progress).status is Status.ERROR
 

@@ -116,6 +116,11 @@ def encode(record: Record, fields: Fields) -> None:
     _SHAPES[type(record)].write(fields, record)
 
 
+def encode_changes(record: Record, before: Record, fields: Fields) -> list[str]:
+    """Write into empty fields what differs from `before`, a record of the same kind; the names of the fields that do."""
+    return _SHAPES[type(record)].write_changes(fields, record, before)
+
+
 def decode(kind: type[R], document: Document) -> R:
     """The record of a document. Raises TypeError where a field that must be there is absent."""
     return cast(R, _SHAPES[kind].read(document.fields, **_named(kind, identifier_of(document.name))))

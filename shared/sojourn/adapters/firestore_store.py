@@ -34,7 +34,7 @@ from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrp
 from google.rpc import code_pb2
 
 from sojourn.adapters import firestore_queries as queries
-from sojourn.adapters.firestore_codec import Document, decode, encode, identifier_of, path_of
+from sojourn.adapters.firestore_codec import Document, decode, encode, encode_changes, identifier_of, path_of
 from sojourn.application.records import (
     MAX_PAGE,
     Commit,
@@ -47,6 +47,7 @@ from sojourn.application.records import (
     S,
     Stored,
     Tally,
+    Update,
     Where,
     Write,
 )
@@ -131,7 +132,11 @@ class FirestoreStore:
             message = types.Write.pb()(delete=name)
         else:
             message = types.Write.pb()(update={"name": name})
-            encode(write.record, message.update.fields)
+            if isinstance(write, Update) and write.before is not None:
+                changed = encode_changes(write.record, write.before, message.update.fields)
+                message.update_mask.field_paths.extend(changed)
+            else:
+                encode(write.record, message.update.fields)
         if isinstance(write, Create):
             message.current_document.exists = False
         else:

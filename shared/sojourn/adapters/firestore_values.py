@@ -66,6 +66,17 @@ class Shape:
             if item is not None:
                 write(target[name], item)
 
+    def write_changes(self, target: Fields, record: object, before: object) -> list[str]:
+        """Fill the fields that are not the very same object in `before`; the names of these, those that are gone among them."""
+        changed = []
+        for name, get, write in self._writers:
+            item = get(record)
+            if item is not get(before):
+                changed.append(name)
+                if item is not None:
+                    write(target[name], item)
+        return changed
+
     def read(self, source: Fields, **known: object) -> Any:
         """The dataclass. Raises TypeError where a required field is absent."""
         readers = self._readers

@@ -1,5 +1,5 @@
-"""`Publisher` and `DeadLetters` on Pub/Sub, by bare requests: the client library's own publisher and subscriber work in threads
-of their own, and wait.
+"""`Publisher` and `DeadLetters` on Pub/Sub, by bare requests: the client library's own publisher works in threads of its own,
+and waits.
 
 No ordering keys: revisions give the order, and one message that fails would hold up all that follow.
 """
@@ -7,34 +7,20 @@ No ordering keys: revisions give the order, and one message that fails would hol
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
-from typing import Any
 
-import grpc
-from google.api_core.exceptions import (
-    Aborted,
-    Cancelled,
-    NotFound,
-    PermissionDenied,
-    ResourceExhausted,
-    RetryError,
-    ServerError,
-    ServiceUnavailable,
-)
-from google.api_core.gapic_v1 import routing_header
-from google.api_core.gapic_v1.method import wrap_method
+from google.api_core.exceptions import Aborted, Cancelled, ResourceExhausted, RetryError, ServerError, ServiceUnavailable
 from google.api_core.retry import Retry, if_exception_type
 from google.pubsub_v1.services.publisher import PublisherClient
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
-from google.pubsub_v1.types import AcknowledgeRequest, PublishRequest, PubsubMessage, PullRequest
+from google.pubsub_v1.types import PublishRequest, PubsubMessage
 
+from sojourn.adapters.pubsub_subscription import PubSubSubscription, emulator_channel
 from sojourn.application.messages import DEAD_LETTERS_TOPIC, TOPIC_OF
-from sojourn.application.ports import DeadLetter, Outgoing
-from sojourn.domain.errors import Unavailable
+from sojourn.application.ports import DeadLetter, Outgoing, PulledMessage
 
 REQUEST_TIMEOUT_SECONDS = 8.0
 """For one request with its repeats; several fit into a function's 60 s."""
@@ -84,52 +70,29 @@ class PubSubPublisher:
 
 
 class PubSubDeadLetters:
-    """The pull subscription of the dead-letter topic. Its client is made on first use: only the sweep needs one.
-
-    A minute tick must not wait for letters that are not there. `return_immediately` is for that; Google advises against it for
-    who pulls all the time, so its client warns, and the bare method is called instead.
-    """
+    """The pull subscription of the dead-letter topic. A minute tick must not wait for letters that are not there."""
 
     def __init__(self, project: str, *, prefix: str = "", emulator_host: str | None = None) -> None:
-        self._emulator_host, self._prefix = emulator_host, prefix
-        self._subscription = f"projects/{project}/subscriptions/{prefix}{DEAD_LETTERS_TOPIC}-pull"
-
-    @cached_property
-    def _transport(self) -> Any:
-        from google.pubsub_v1.services.subscriber import SubscriberClient
-        from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
-
-        if self._emulator_host is None:
-            return SubscriberClient().transport
-        return SubscriberGrpcTransport(channel=_channel(self._emulator_host))
+        self._prefix = prefix
+        self._subscription = PubSubSubscription(project, f"{prefix}{DEAD_LETTERS_TOPIC}-pull", emulator_host=emulator_host)
 
     def close(self) -> None:
         """End the connection, if there is one."""
-        if "_transport" in self.__dict__:
-            self._transport.close()
+        self._subscription.close()
 
     def pull(self, limit: int) -> list[DeadLetter]:
-        request = {"subscription": self._subscription, "max_messages": limit, "return_immediately": True}
-        answer = self._call(self._transport.pull, PullRequest(request))
-        return [self._letter(each.ack_id, each.message) for each in answer.received_messages]
+        return [self._letter(message) for message in self._subscription.pull(limit, wait=False)]
 
     def acknowledge(self, letters: Sequence[DeadLetter]) -> None:
-        if letters:
-            request = {"subscription": self._subscription, "ack_ids": [letter.id for letter in letters]}
-            self._call(self._transport.acknowledge, AcknowledgeRequest(request))
+        self._subscription.acknowledge([letter.id for letter in letters])
 
-    def _call(self, method: Callable[..., Any], request: Any) -> Any:
-        metadata = (routing_header.to_grpc_metadata({"subscription": self._subscription}),)
-        with _unavailable():
-            return wrap_method(method)(request, retry=_RETRY, timeout=REQUEST_TIMEOUT_SECONDS, metadata=metadata)
-
-    def _letter(self, ack_id: str, message: Any) -> DeadLetter:
+    def _letter(self, message: PulledMessage) -> DeadLetter:
         """Pub/Sub writes onto a letter where it comes from (https://cloud.google.com/pubsub/docs/handling-failures)."""
         about = message.attributes
         subscription = about.get(f"{_SOURCE}Subscription", "").rpartition("/")[2]
         attempts = about.get(f"{_SOURCE}DeliveryCount", "")
         return DeadLetter(
-            id=ack_id,
+            id=message.ack_id,
             topic=TOPIC_OF.get(_function(subscription.removeprefix(self._prefix))),
             subscription=subscription,
             attempts=int(attempts) if attempts.isdecimal() else 0,
@@ -142,32 +105,18 @@ _SOURCE = "CloudPubSubDeadLetterSource"
 
 
 def _function(subscription: str) -> str:
-    """The function that a push subscription feeds: `run-journey-push` in the cloud, `run_journey-push-2` on a laptop."""
-    return subscription.partition("-push")[0].replace("-", "_")
+    """The function that a subscription feeds: `run-journey` in the cloud, `run_journey-2` where a laptop has copies."""
+    return re.sub(r"-\d+$", "", subscription).replace("-", "_")
 
 
-def _published_at(message: Any) -> datetime:
+def _published_at(message: PulledMessage) -> datetime:
     """When the source topic took it; when the dead-letter topic did, should a letter not say so."""
-    text = message.attributes.get(f"{_SOURCE}TopicPublishTime") or message.publish_time.isoformat()
-    return datetime.fromisoformat(text).astimezone(UTC)
-
-
-@contextmanager
-def _unavailable() -> Iterator[None]:
-    """A subscription that is missing, or that we may not pull, is not there yet: the sweep goes on without it."""
-    try:
-        yield
-    except (*_TRANSIENT, NotFound, PermissionDenied) as error:
-        raise Unavailable(f"Pub/Sub: {error}") from error
+    text = message.attributes.get(f"{_SOURCE}TopicPublishTime")
+    return datetime.fromisoformat(text).astimezone(UTC) if text else message.published_at
 
 
 def _emulator(host: str) -> PublisherGrpcTransport:
-    return PublisherGrpcTransport(channel=_channel(host))
-
-
-def _channel(host: str) -> grpc.Channel:
-    # A proxy of the environment is not for loopback; answers are not bounded by gRPC's 4 MiB.
-    return grpc.insecure_channel(host, options=[("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", -1)])
+    return PublisherGrpcTransport(channel=emulator_channel(host))
 
 
 def _requests(messages: Sequence[Outgoing]) -> Iterator[list[int]]:

@@ -104,7 +104,7 @@ def _claim(shop: Workshop, stored: Stored[Effect], now: datetime, *, fresh: bool
 
 def _commit_claim(shop: Workshop, claim: _Claim, stored: Stored[Effect], also: Sequence[Write]) -> _Claim | Outcome | None:
     effect = shop.stamp_effect(claim.effect, rev=stored.value.rev + 1)
-    result = shop.commit_many([(Update(effect, stored.version), *also)])[0]
+    result = shop.commit_many([(Update(effect, stored.version, stored.value), *also)])[0]
     if result is CommitResult.APPLIED:
         tried = next((write.record for write in also if isinstance(write.record, Breaker)), None)
         if tried is not None:
@@ -164,7 +164,7 @@ def _release(shop: Workshop, effect: Effect) -> Outcome:
 def _write(shop: Workshop, effect: Effect, stored: Stored[Effect]) -> Outcome | None:
     """Write what became of an effect, and publish what follows; None where somebody else wrote in between."""
     after = shop.stamp_effect(effect, rev=stored.value.rev + 1)
-    result = shop.commit_many([(Update(after, stored.version),)])[0]
+    result = shop.commit_many([(Update(after, stored.version, stored.value),)])[0]
     if result is not CommitResult.APPLIED:
         return None if result is CommitResult.CONFLICT else UNAVAILABLE
     if not all(shop.publish_many(_follow_ups(shop, after))):

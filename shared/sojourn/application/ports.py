@@ -122,6 +122,33 @@ class Publisher(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class PulledMessage:
+    """A message that was pulled; it comes again unless it is acknowledged by `ack_id`."""
+
+    ack_id: str
+    data: bytes = field(repr=False)
+    message_id: str
+    published_at: datetime
+    attributes: Mapping[str, str]
+
+
+class Subscription(Protocol):
+    """A subscription to pull from. Raises Unavailable, also where there is no such subscription."""
+
+    def pull(self, limit: int) -> list[PulledMessage]:
+        """Messages, at most `limit`, as soon as there are some; none after a few seconds without."""
+        ...
+
+    def acknowledge(self, ack_ids: Sequence[str]) -> None:
+        """These are taken care of."""
+        ...
+
+    def release(self, ack_ids: Sequence[str]) -> None:
+        """These come again, by the subscription's retry policy."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A message that nobody acknowledged within its delivery attempts.
 

@@ -74,10 +74,14 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Replace a document that must not have changed since it was read as `version`."""
+    """Replace a document that must not have changed since it was read as `version`.
+
+    `before`: what it was read as, so that a store need not write again what is the very same object. None: all is written.
+    """
 
     record: Record
     version: object
+    before: Record | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,7 +167,7 @@ def _plan(shop: Workshop, hop: _Hop, member: Member | None, now: datetime) -> _P
         return _rearm(shop, hop.stored, now)
     after = shop.stamp_progress(transition.progress, rev=progress.rev + 1)
     effects = [shop.stamp_effect(effect, rev=1) for effect in transition.effects]
-    commit: Commit = (Update(after, hop.stored.version), *(Create(effect) for effect in effects))
+    commit: Commit = (Update(after, hop.stored.version, hop.stored.value), *(Create(effect) for effect in effects))
     outcome = Outcome("advanced", notes=_notes(hop, transition))
     return _Plan(commit, outcome, _next(after, effects), again=_began_to_listen(after))
 

@@ -125,7 +125,7 @@ def _requeue(shop: Workshop, page: Sequence[Stored[S]], now: datetime) -> Counte
     first: list[S] = [stored.value for stored in page if _first_sight(stored, now)]
     seen = [stored for stored in page if not _first_sight(stored, now)]
     bumped = [(_bumped(shop, stored, now), stored) for stored in seen]
-    results = shop.commit_many([(Update(record, stored.version),) for record, stored in bumped])
+    results = shop.commit_many([(Update(record, stored.version, stored.value),) for record, stored in bumped])
     again: list[S] = [record for (record, _), result in zip(bumped, results, strict=True) if result is CommitResult.APPLIED]
     sent = shop.publish_many([message_about(record) for record in (*first, *again)])
     stuck = sum(record.sweep_count >= STUCK_AFTER for record in again)

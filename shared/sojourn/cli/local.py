@@ -131,5 +131,5 @@ def status(as_json: Json = False) -> None:
     for name, value in state.model_dump(exclude={"functions"}, exclude_none=True).items():
         table.add_row(name.replace("_", " ").removesuffix(" url").removesuffix(" host"), value)
     for name, address in state.functions.items():
-        table.add_row(name, address.url, str(address.pid))
+        table.add_row(name, address.url or "pulls", str(address.pid))
     Console(highlight=False).print(table)

@@ -183,6 +183,7 @@ def periods(since: datetime, until: datetime) -> tuple[str, ...]:
     return tuple(_period(number) for number in range(first, last + 1))
 
 
+@lru_cache(maxsize=1_024)
 def _period(number: int) -> str:
     return f"{datetime.fromtimestamp(number * PERIOD_SECONDS, UTC):%Y-%m-%dT%H:%M}"
 

@@ -36,7 +36,10 @@ class Status(StrEnum):
     @property
     def terminal(self) -> bool:
         """Nothing moves it any more by itself."""
-        return self in (Status.ENDED, Status.CANCELED, Status.ERROR)
+        return self in _TERMINAL
+
+
+_TERMINAL = (Status.ENDED, Status.CANCELED, Status.ERROR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,7 @@ class Progress:
     @property
     def entered_on(self) -> str:
         """The day of the entry, UTC."""
-        return f"{self.created_at:%Y-%m-%d}"
+        return self.created_at.date().isoformat()
 
     @property
     def goal_reached(self) -> bool:

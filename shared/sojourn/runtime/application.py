@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sojourn.application.catalog import Catalog
-from sojourn.application.ports import Channels, Clock, DeadLetters, JobScheduler, Publisher, Store
+from sojourn.application.ports import Channels, Clock, DeadLetters, JobScheduler, Publisher, Store, Subscription
 from sojourn.application.workshop import Limits, Workshop
+from sojourn.domain.errors import SettingsInvalid
 from sojourn.runtime.channels import compose_channels
-from sojourn.runtime.settings import Settings, read_settings
+from sojourn.runtime.settings import VARIABLES, Settings, read_settings
 from sojourn.runtime.tracing import Tracing, compose_tracing
 
 if TYPE_CHECKING:
@@ -122,6 +124,17 @@ def _dead_letters(settings: Settings) -> DeadLetters:
     from sojourn.adapters.pubsub import PubSubDeadLetters
 
     return PubSubDeadLetters(settings.project, prefix=settings.prefix, emulator_host=settings.pubsub_emulator_host)
+
+
+def subscription(environment: Mapping[str, str]) -> Subscription:
+    """The one that a worker pulls from. Raises SettingsInvalid."""
+    from sojourn.adapters.pubsub_subscription import PubSubSubscription
+
+    settings = read_settings(environment)
+    if settings.subscription is None:
+        raise SettingsInvalid(f"environment variable {VARIABLES['subscription']}: not set; the subscription to pull from")
+    name = f"{settings.prefix}{settings.subscription}"
+    return PubSubSubscription(settings.project, name, emulator_host=settings.pubsub_emulator_host)
 
 
 def _clock(settings: Settings) -> Clock:

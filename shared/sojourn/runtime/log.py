@@ -41,7 +41,8 @@ class Line:
 
     `request`: method and route of the API, without the values in it. `principal` becomes a pseudonym, the same for the same
     person. `bug`: nobody foresaw the error, so its stack is told too. `trace` is a name as Google's log viewer wants it, of the
-    one passage that the request was about; `span` is the request itself in it.
+    one passage that the request was about; `span` is the request itself in it. Of a batch, one line says what became of several
+    `messages`, and `traces` are the ids of theirs.
     """
 
     function: str
@@ -57,6 +58,8 @@ class Line:
     measures: Mapping[Measure, float] | None = None
     trace: str | None = None
     span: str | None = None
+    messages: int = 1
+    traces: tuple[str, ...] = ()
 
     def fields(self) -> Fields:
         """As Cloud Logging takes it."""
@@ -69,6 +72,7 @@ class Line:
             NAMES.measures: {name: round(seconds, 3) for name, seconds in (self.measures or {}).items()},
             NAMES.trace: self.trace,
             NAMES.span: self.span,
+            NAMES.traces: self.traces,
             "request": self.request,
             "principal": derived_id("principal", self.principal)[:_PRINCIPAL_CHARACTERS] if self.principal else None,
             "error": error,
@@ -80,6 +84,7 @@ class Line:
             "logging.googleapis.com/labels": ENGINE_LABELS,
             NAMES.function: self.function,
             NAMES.status: self.status,
+            NAMES.messages: self.messages,
             NAMES.duration_ms: self.duration_ms,
             **{name: value for name, value in given.items() if value},
         }

@@ -37,6 +37,7 @@ class Settings(BaseModel):
     api_roles: Json[Mapping[Literal["viewer", "author", "operator"], frozenset[str]]] = Field(default_factory=dict)
     channels: Json[ChannelsByName] = Field(default_factory=dict)
     tracing: Literal["off", "google"] = "off"
+    subscription: Annotated[str, Field(min_length=1)] | None = None
 
 
 VARIABLES = {
@@ -56,6 +57,7 @@ VARIABLES = {
     "api_roles": "SOJOURN_API_ROLES",
     "channels": "SOJOURN_CHANNELS",
     "tracing": "SOJOURN_TRACING",
+    "subscription": "SOJOURN_SUBSCRIPTION",
 }
 
 

@@ -20,12 +20,14 @@ class Names(BaseModel):
 
     function: str
     status: str
+    messages: str
     outcomes: str
     published: str
     duration_ms: str
     measures: str
     trace: str
     span: str
+    traces: str
 
 
 class Summary(BaseModel):

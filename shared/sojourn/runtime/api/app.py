@@ -39,8 +39,8 @@ from sojourn.runtime.api.call import Call, answer
 from sojourn.runtime.api.problems import Problem, handle_problems, invalid
 from sojourn.runtime.api.views import Health
 from sojourn.runtime.application import tracing, workshop
-from sojourn.runtime.invocation import Invocation
-from sojourn.runtime.log import Line
+from sojourn.runtime.invocation import Invocation, Work, finish
+from sojourn.runtime.log import Line, write_line
 from sojourn.runtime.settings import read_settings
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -154,7 +154,8 @@ def _admit(access: Callable[[], Access]) -> None:
     if role is Role.NOBODY:
         return
     g.principal = access().principal(request, role)
-    g.call = Call(g.invocation.enter(workshop().by(g.principal), tracing()), g.invocation.outcomes)
+    g.work = Work(workshop().by(g.principal), tracing())
+    g.call = Call(g.work.shop, g.invocation.outcomes)
 
 
 def _log(response: Response) -> Response:
@@ -171,7 +172,8 @@ def _log(response: Response) -> Response:
         error=g.get("error"),
         bug=status == 500,
     )
-    g.invocation.finish(line)
+    for finished in finish([g.invocation], [line], g.get("work")):
+        write_line(finished)
     return response
 
 
