@@ -13,13 +13,14 @@ from emulator.functions_table import REPOSITORY, load_functions_table
 from emulator.local_cloud import SINK_FILTER
 from infra.terraform import ENVIRONMENTS
 from sojourn.domain.effect import LEASE_SECONDS
+from sojourn.runtime import worker
 from sojourn.runtime.settings import VARIABLES, read_settings
 from tests.infra.conftest import Plan
 
 TABLE = load_functions_table()
 PLATFORM = {"THREADS"}
 """Variables that functions-framework reads, not we."""
-SUBSCRIPTION = "SOJOURN_SUBSCRIPTION"
+SUBSCRIPTION = VARIABLES["subscription"]
 """What a worker has beside the variables of a function."""
 
 pytestmark = pytest.mark.slow
@@ -62,7 +63,7 @@ def test_subscriptions_have_the_deadlines_and_limits_of_the_local_stack(planned:
 def pulled(planned: Plan) -> set[str]:
     """The functions that workers drive in an environment: what it says itself, else the table."""
     said: dict[str, str] = planned.raw["variables"]["drivers"]["value"]
-    return {name for name, spec in TABLE.functions.items() if said.get(name, getattr(spec, "driver", "push")) == "pull"}
+    return {name for name, spec in TABLE.functions.items() if said.get(name, spec.driver) == "pull"}
 
 
 def test_a_function_is_pushed_to_or_has_workers_and_never_both(planned: Plan) -> None:
@@ -108,7 +109,7 @@ def test_an_image_is_built_for_the_interpreter_of_the_functions_and_starts_the_w
     given = dict(argument.removeprefix("--env=").split("=", 1) for argument in step["args"] if argument.startswith("--env="))
     version = given["GOOGLE_PYTHON_VERSION"].removesuffix(".x")
     assert TABLE.runtime == f"python{version.replace('.', '')}"
-    assert given["GOOGLE_ENTRYPOINT"] == "python -m sojourn.runtime.worker"
+    assert given["GOOGLE_ENTRYPOINT"] == f"python -m {worker.__name__}"
 
 
 def test_functions_have_the_limits_of_the_table(planned: Plan) -> None:
