@@ -8,7 +8,7 @@ REQUIREMENTS := requirements-dev.txt
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types layers terraform up down simulate kill bench cost scan package lock clean
+.PHONY: help demo test check lint types layers terraform up down simulate kill bench cost capacity scan package lock clean
 
 help:  ## Print this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ kill: $(READY)  ## Kill functions 20 times among 3,000 members on Google's emula
 
 cost: $(READY)  ## What a million members and an idle month cost, from counted operations and list prices
 	@$(BIN)/python -m infra.cost
+
+capacity: $(READY)  ## What a load takes: instances, shards, ramp, dollars; ten million members at nine o'clock
+	@$(BIN)/python -m infra.capacity
 
 terraform: package  ## Format, validity, tests and plans of the infrastructure, without Google Cloud
 	@$(BIN)/python infra/terraform.py

@@ -1,35 +1,44 @@
 # What wakes somebody. Each alert is a query that is true when something is wrong, and a paragraph of runbook.md that says what to do.
 
 locals {
-  # How a log-based metric of ours is called in PromQL; `_sum` adds up the numbers of the lines.
-  ours    = "monitored_resource=\"cloud_run_revision\""
-  counted = { for word in keys(local.extracted) : word => "logging_googleapis_com:user_${local.series}_${word}_sum{${local.ours}}" }
-  buckets = { for word, name in local.counted : word => replace(name, "_sum{", "_bucket{") }
-  lines   = "logging_googleapis_com:user_${local.series}_lines"
+  # A function's lines come from its service or from its workers, whoever drives it, and PromQL wants one kind of resource at a time.
+  # How our log-based metrics are called there: `_sum` adds up the numbers of the lines.
+  ours     = [for kind in ["revision", "worker_pool"] : "monitored_resource=\"cloud_run_${kind}\""]
+  named    = "logging_googleapis_com:user_${local.series}"
+  windows  = ["5m", "10m", "15m", "1h"]
+  increase = { for window in local.windows : window => { for word in keys(local.extracted) : word => join(" or ", [for one in local.ours : "increase(${local.named}_${word}_sum{${one}}[${window}])"]) } }
+  buckets  = { for window in local.windows : window => { for word in keys(local.extracted) : word => join(" or ", [for one in local.ours : "increase(${local.named}_${word}_bucket{${one}}[${window}])"]) } }
+  refused  = join(" or ", [for one in local.ours : "increase(${local.named}_unavailable_sum{${one},function=~\"${join("|", keys(local.pulled))}\"}[10m])"])
 
   # Google charges for each condition, so one covers all functions; its series say which.
   services_pattern      = join("|", values(local.names))
-  subscriptions_pattern = join("|", [for name in keys(local.functions) : "${local.names[name]}-push"])
+  subscriptions_pattern = join("|", [for name in keys(local.functions) : local.names[name]])
 
   # In a quarter of an hour; 0 where nothing was counted, for nothing plus something is nothing in PromQL.
-  lately = { for word, name in local.counted : word => "(sum(increase(${name}[15m])) or vector(0))" }
+  lately = { for word, query in local.increase["15m"] : word => "(sum(${query}) or vector(0))" }
+
+  # Over one refusal in a hundred, Pub/Sub begins to push more slowly, to everybody. Workers are not slowed; what they release counts.
+  answers = "run_googleapis_com:request_count{service_name=~\"${local.services_pattern}\""
+  failing = "sum by (service_name) (rate(${local.answers},response_code_class=\"5xx\"}[10m])) / sum by (service_name) (rate(${local.answers}}[10m]))"
+  taken   = "sum(increase(pubsub_googleapis_com:subscription_ack_message_count{subscription_id=~\"${join("|", [for name in keys(local.pulled) : local.names[name]])}\"}[10m]))"
+  release = "(sum(${local.refused}) or vector(0)) / ((sum(${local.refused}) or vector(0)) + (${local.taken} or vector(0)))"
 
   alerts = {
     dead_letters = {
       title    = "Messages that no function took"
-      query    = "max(pubsub_googleapis_com:subscription_num_undelivered_messages{subscription_id=\"${google_pubsub_subscription.dead_letters.name}\"}) > 0 or sum(increase(${local.counted["dead_lettered"]}[10m])) > 0"
+      query    = "max(pubsub_googleapis_com:subscription_num_undelivered_messages{subscription_id=\"${google_pubsub_subscription.dead_letters.name}\"}) > 0 or sum(${local.increase["10m"].dead_lettered}) > 0"
       severity = "ERROR"
       minutes  = 10
     }
     stuck_members = {
       title    = "Members whom ten sweeps could not move"
-      query    = "sum(increase(${local.counted["stuck"]}[1h])) > 0"
+      query    = "sum(${local.increase["1h"].stuck}) > 0"
       severity = "ERROR"
       minutes  = 0
     }
     members_in_error = {
       title    = "Members who cannot go on"
-      query    = "sum(increase(${local.counted["error"]}[10m])) > 0"
+      query    = "sum(${local.increase["10m"].error}) > 0"
       severity = "ERROR"
       minutes  = 0
     }
@@ -41,49 +50,49 @@ locals {
     }
     system_failures = {
       title    = "Effects wait for a fault of our own"
-      query    = "sum(increase(${local.counted["system_failure"]}[15m])) > 0"
+      query    = "sum(${local.increase["15m"].system_failure}) > 0"
       severity = "ERROR"
       minutes  = 10
     }
     resting_channels = {
       title    = "A channel that fails was given a rest"
-      query    = "sum(increase(${local.counted["breaker_opened"]}[15m])) > 0"
+      query    = "sum(${local.increase["15m"].breaker_opened}) > 0"
       severity = "WARNING"
       minutes  = 0
     }
     paused_journeys = {
       title    = "A journey paused itself because too much failed"
-      query    = "sum(increase(${local.counted["journey_paused"]}[15m])) > 0"
+      query    = "sum(${local.increase["15m"].journey_paused}) > 0"
       severity = "ERROR"
       minutes  = 0
     }
     errors = {
       title    = "Invocations that fail as a bug does"
-      query    = "sum(increase(${local.lines}{${local.ours},status=\"500\"}[5m])) > 0"
+      query    = "sum(${join(" or ", [for one in local.ours : "increase(${local.named}_lines{${one},status=\"500\"}[5m])"])}) > 0"
       severity = "ERROR"
       minutes  = 0
     }
     rejected_entries = {
       title    = "Log entries of ours that cannot be taken"
-      query    = "sum(increase(${local.counted["rejected"]}[15m])) > 0"
+      query    = "sum(${local.increase["15m"].rejected}) > 0"
       severity = "WARNING"
       minutes  = 0
     }
     no_sweep = {
       title    = "The minute sweep has not run for five minutes"
-      query    = "absent_over_time(${local.lines}{${local.ours},function=\"sweep\"}[5m])"
+      query    = "(sum(${join(" or ", [for one in local.ours : "increase(${local.named}_lines{${one},function=\"sweep\"}[5m])"])}) or vector(0)) == 0"
       severity = "CRITICAL"
       minutes  = 0
     }
     sweep_lag = {
       title    = "What is due waits for more than five minutes"
-      query    = "histogram_quantile(0.99, sum by (le) (increase(${local.buckets["sweep_lag_seconds"]}[10m]))) > 300"
+      query    = "histogram_quantile(0.99, sum by (le) (${local.buckets["10m"].sweep_lag_seconds})) > 300"
       severity = "ERROR"
       minutes  = 10
     }
     slow_reaction = {
       title    = "A twentieth of the effects come a minute after their cause, or later"
-      query    = "histogram_quantile(0.95, sum by (le) (increase(${local.buckets["reaction_seconds"]}[15m]))) > 60"
+      query    = "histogram_quantile(0.95, sum by (le) (${local.buckets["15m"].reaction_seconds})) > 60"
       severity = "WARNING"
       minutes  = 15
     }
@@ -93,10 +102,9 @@ locals {
       severity = "ERROR"
       minutes  = 5
     }
-    # Over one refusal in a hundred, Pub/Sub begins to push more slowly, to everybody.
     failing = {
-      title    = "More than a hundredth of the answers of a function are 5xx"
-      query    = "sum by (service_name) (rate(run_googleapis_com:request_count{service_name=~\"${local.services_pattern}\",response_code_class=\"5xx\"}[10m])) / sum by (service_name) (rate(run_googleapis_com:request_count{service_name=~\"${local.services_pattern}\"}[10m])) > 0.01"
+      title    = "More than a hundredth of the messages to a function come back"
+      query    = join(" or ", concat(["${local.failing} > 0.01"], length(local.pulled) > 0 ? ["${local.release} > 0.01"] : []))
       severity = "ERROR"
       minutes  = 10
     }

@@ -62,6 +62,8 @@ class Prices(BaseModel):
     run_request_million: float
     run_vcpu_second_million: float
     run_gib_second_million: float
+    run_instance_vcpu_second_million: float
+    run_instance_gib_second_million: float
     logging_gib: float
     scheduler_job_month: float
     alert_condition_month: float
@@ -92,7 +94,7 @@ def per_million(ledger: Ledger, prices: Prices, *, members: int) -> dict[str, fl
     stages = [ledger.stages[name] for name in ("enter", "hop", "sweep")]
     each = sum(stages, Operations())
     assumed = prices.assumed
-    lines = _used(each, prices, scale=MILLION / members)
+    lines = used(each, prices, scale=MILLION / members)
     pushed = each.messages + members  # the log entries themselves, which the sink publishes
     lines["Pub/Sub"] = (each.message_bytes * 2 + members * 2 * assumed.log_entry_bytes) / TIB * prices.pubsub_tib
     lines["Pub/Sub"] *= MILLION / members
@@ -104,14 +106,14 @@ def per_million(ledger: Ledger, prices: Prices, *, members: int) -> dict[str, fl
 def idle_month(ledger: Ledger, prices: Prices) -> dict[str, float]:
     """Dollars by line for a month in which nobody does anything."""
     ticks = prices.assumed.month_minutes
-    lines = _used(ledger.stages["idle"], prices, scale=ticks / IDLE_TICKS)
+    lines = used(ledger.stages["idle"], prices, scale=ticks / IDLE_TICKS)
     lines["Pub/Sub"] = ticks * 2 * 1_000 / TIB * prices.pubsub_tib
     lines["Cloud Scheduler, one job"] = prices.scheduler_job_month
     series = ALERTS * ticks / MILLION * prices.alert_series_million
     return lines | {f"Cloud Monitoring, {ALERTS} alerts": ALERTS * prices.alert_condition_month + series}
 
 
-def _used(operations: Operations, prices: Prices, *, scale: float) -> dict[str, float]:
+def used(operations: Operations, prices: Prices, *, scale: float) -> dict[str, float]:
     """What operations cost wherever they come from, `scale` times."""
     assumed = prices.assumed
     seconds = _billed_seconds(operations, assumed)

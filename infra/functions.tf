@@ -9,6 +9,7 @@ locals {
     SOJOURN_DATABASE     = google_firestore_database.this.name
     SOJOURN_LOCATION     = var.region
     SOJOURN_PREFIX       = "${var.prefix}-"
+    SOJOURN_SHARDS       = tostring(var.shards)
   }
   tracing = var.tracing ? { SOJOURN_TRACING = "google" } : {}
   own_environment = {
@@ -130,6 +131,8 @@ resource "google_project_iam_member" "traces" {
   member  = google_service_account.function[each.key].member
 }
 
+# A function that is pulled stays deployed: without an invoker and without instances it costs nothing, and to go back to push
+# changes a subscription, not a build.
 resource "google_cloudfunctions2_function" "this" {
   for_each = local.deployed
 
@@ -156,7 +159,7 @@ resource "google_cloudfunctions2_function" "this" {
     available_memory                 = "${each.value.memory_mib}Mi"
     timeout_seconds                  = each.value.timeout_seconds
     max_instance_request_concurrency = each.value.concurrency
-    min_instance_count               = each.value.min_instances
+    min_instance_count               = contains(keys(local.pulled), each.key) ? 0 : each.value.min_instances
     max_instance_count               = each.value.max_instances
     ingress_settings                 = contains(keys(local.services), each.key) ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY"
     all_traffic_on_latest_revision   = true
@@ -185,14 +188,14 @@ resource "google_cloudfunctions2_function" "this" {
   ]
 }
 
-# Pub/Sub calls the functions in the name of this account, and nobody else may.
+# Pub/Sub calls the functions that are pushed to in the name of this account, and nobody else may.
 resource "google_service_account" "push" {
   account_id   = "${var.prefix}-push"
   display_name = "Sojourn ${var.prefix}: pushes messages to functions"
 }
 
 resource "google_cloud_run_v2_service_iam_member" "push" {
-  for_each = local.functions
+  for_each = local.pushed
 
   location = var.region
   name     = google_cloudfunctions2_function.this[each.key].name

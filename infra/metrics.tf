@@ -1,10 +1,12 @@
 # Metrics from the one summary line that every invocation writes. Its fields stand in one file that the code reads too.
 
 locals {
-  summary  = jsondecode(file("${path.module}/../shared/sojourn/runtime/summary_line.json"))
-  fields   = local.summary.fields
-  series   = replace(var.prefix, "-", "_")
-  measured = "resource.type=\"cloud_run_revision\" AND labels.\"sojourn.engine\"=\"true\" AND resource.labels.service_name=(${join(" OR ", [for name in values(local.names) : "\"${name}\""])})"
+  summary    = jsondecode(file("${path.module}/../shared/sojourn/runtime/summary_line.json"))
+  fields     = local.summary.fields
+  series     = replace(var.prefix, "-", "_")
+  by_service = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=(${join(" OR ", [for name in values(local.names) : "\"${name}\""])})"
+  by_pool    = "resource.type=\"cloud_run_worker_pool\" AND resource.labels.worker_pool_name=(${join(" OR ", [for name in values(local.workers) : "\"${name}\""])})"
+  measured   = "labels.\"sojourn.engine\"=\"true\" AND ((${local.by_service}) OR (${local.by_pool}))"
 
   # A line counts what it did, so metrics add up the numbers in it; they are distributions, whose sums are the counts.
   extracted = merge(

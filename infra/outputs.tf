@@ -19,3 +19,11 @@ output "sink_writer_identity" {
   description = "Whom Cloud Logging publishes as."
   value       = google_logging_project_sink.journey_events.writer_identity
 }
+
+output "worker_images" {
+  description = "What the image of each function is called that is built from its present archive."
+  value = {
+    for name in keys(local.functions) :
+    name => "${var.region}-docker.pkg.dev/${var.project}/${var.prefix}-workers/${name}:${substr(filesha256(local.archives[name]), 0, 16)}"
+  }
+}

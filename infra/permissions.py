@@ -1,6 +1,6 @@
-"""Who may do what: the table in `infra/permissions.md`, generated from the plan of the production environment.
+"""Who may do what: the tables in `infra/permissions.md`, generated from the plans of two environments.
 
-A test compares the two, so no permission is added without somebody reading this table.
+A test compares them, so no permission is added without somebody reading this table.
 """
 
 from __future__ import annotations
@@ -22,6 +22,13 @@ without a reason: `tests/infra/test_permissions.py` compares.
 | who | role | on |
 |---|---|---|
 """
+PULLED = """
+Where a function is pulled (`environments/busy.tfvars`: run_journey) there is one line more and one less. The workers have the
+function's account, so everything else is the same.
+
+| | who | role | on |
+|---|---|---|---|
+"""
 
 # What the addresses of the grants say: whom the role is given, and on what. {0} and {1} are the parts of the key.
 GRANTS: Mapping[str, tuple[str, str]] = {
@@ -32,8 +39,9 @@ GRANTS: Mapping[str, tuple[str, str]] = {
     "google_project_iam_member.documents": ("{0}", "database of the environment"),
     "google_project_iam_member.jobs": ("{0}", "project"),
     "google_project_iam_member.traces": ("{0}", "project"),
-    "google_pubsub_subscription_iam_member.dead_letters": ("Pub/Sub's agent", "subscription {0}-push"),
+    "google_pubsub_subscription_iam_member.dead_letters": ("Pub/Sub's agent", "subscription {0}"),
     "google_pubsub_subscription_iam_member.drain": ("{0}", "subscription journey-dead-letters-pull"),
+    "google_pubsub_subscription_iam_member.pull": ("{0}", "subscription {0}"),
     "google_pubsub_topic_iam_member.dead_letters": ("Pub/Sub's agent", "topic journey-dead-letters"),
     "google_pubsub_topic_iam_member.function": ("{0}", "topic {1}"),
     "google_pubsub_topic_iam_member.sink": ("Cloud Logging's sink", "topic journey-events"),
@@ -43,15 +51,22 @@ GRANTS: Mapping[str, tuple[str, str]] = {
 
 
 def main() -> None:
-    """Write the table anew."""
-    TABLE.write_text(table(plan("production")))
+    """Write the tables anew."""
+    TABLE.write_text(tables(plan("production"), plan("busy")))
     sys.stdout.write(f"{TABLE.name} is written\n")
 
 
-def table(planned: Mapping[str, Any]) -> str:
-    """The Markdown table of every grant in a plan. Raises KeyError for a grant that nobody has described here."""
-    rows = sorted(grants(planned))
-    return HEAD + "".join(f"| {who} | `{role}` | {on} |\n" for who, role, on in rows)
+def tables(planned: Mapping[str, Any], pulled: Mapping[str, Any]) -> str:
+    """In Markdown: every grant in a plan, and what another says about the functions that it pulls.
+
+    Raises KeyError for a grant that nobody has described here.
+    """
+    here, there = set(grants(planned)), set(grants(pulled))
+    names = {change["index"] for change in pulled["resource_changes"] if change["type"] == "google_cloud_run_v2_worker_pool"}
+    about = {row for row in here ^ there if row[0] in names or row[2] in {f"function {name}" for name in names}}
+    rows = "".join(f"| {who} | `{role}` | {on} |\n" for who, role, on in sorted(here))
+    changed = [(("more" if row in there else "less"), *row) for row in sorted(about)]
+    return HEAD + rows + PULLED + "".join(f"| {how} | {who} | `{role}` | {on} |\n" for how, who, role, on in changed)
 
 
 def grants(planned: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

@@ -1,9 +1,10 @@
-# One push subscription for each function that a topic feeds, and the pull subscription that holds dead letters.
+# One subscription for each function that a topic feeds, and the one that holds dead letters.
 
-resource "google_pubsub_subscription" "push" {
+# Who drives a function is a field of its subscription that changes in place: what waits in it waits for the other driver.
+resource "google_pubsub_subscription" "function" {
   for_each = local.functions
 
-  name                       = "${local.names[each.key]}-push"
+  name                       = local.names[each.key]
   topic                      = google_pubsub_topic.this[each.value.topic].id
   ack_deadline_seconds       = each.value.ack_deadline_seconds
   message_retention_duration = "604800s" # a week of an outage
@@ -13,12 +14,16 @@ resource "google_pubsub_subscription" "push" {
     ttl = ""
   }
 
-  push_config {
-    push_endpoint = google_cloudfunctions2_function.this[each.key].service_config[0].uri
+  dynamic "push_config" {
+    for_each = contains(keys(local.pushed), each.key) ? [google_cloudfunctions2_function.this[each.key].service_config[0].uri] : []
 
-    oidc_token {
-      service_account_email = google_service_account.push.email
-      audience              = google_cloudfunctions2_function.this[each.key].service_config[0].uri
+    content {
+      push_endpoint = push_config.value
+
+      oidc_token {
+        service_account_email = google_service_account.push.email
+        audience              = push_config.value
+      }
     }
   }
 
@@ -38,7 +43,7 @@ resource "google_pubsub_subscription" "push" {
 
 # To forward a dead letter is to acknowledge it here.
 resource "google_pubsub_subscription_iam_member" "dead_letters" {
-  for_each = google_pubsub_subscription.push
+  for_each = google_pubsub_subscription.function
 
   subscription = each.value.name
   role         = "roles/pubsub.subscriber"

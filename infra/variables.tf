@@ -35,6 +35,46 @@ variable "prefix" {
   }
 }
 
+variable "drivers" {
+  description = "Who drives a function where the environment differs from functions.json: function => push (Pub/Sub calls it) or pull (a worker pool)."
+  type        = map(string)
+  nullable    = false
+  default     = {}
+
+  validation {
+    condition     = alltrue([for name, driver in var.drivers : contains(keys(local.functions), name) && contains(["push", "pull"], driver)])
+    error_message = "drivers must map functions that a topic feeds (${join(", ", keys(local.functions))}) to push or pull, such as { run_journey = \"pull\" }."
+  }
+}
+
+variable "worker_images" {
+  description = "Image of each function that is pulled, as built by worker_image.yaml; the output worker_images names the ones of the present archives."
+  type        = map(string)
+  nullable    = false
+  default     = {}
+
+  validation {
+    condition     = length(setsubtract(keys(local.pulled), keys(var.worker_images))) == 0
+    error_message = "worker_images must name an image for each function whose driver is pull; missing: ${join(", ", setsubtract(keys(local.pulled), keys(var.worker_images)))}. Runbook, \"Pull instead of push\"."
+  }
+  validation {
+    condition     = alltrue([for image in values(var.worker_images) : can(regex("^[a-z0-9-]+-docker\\.pkg\\.dev/[^:@]+[:@].+$", image)) && !endswith(image, ":latest")])
+    error_message = "worker_images must be images of Artifact Registry with a tag or digest, never latest: it would change under a running worker."
+  }
+}
+
+variable "shards" {
+  description = "Parts that the sweep's index is in, one for each 500 writes a second; more at any time, never fewer: the sweep looks into no others."
+  type        = number
+  nullable    = false
+  default     = 8
+
+  validation {
+    condition     = var.shards == floor(var.shards) && var.shards >= 1 && var.shards <= 1024
+    error_message = "shards must be a whole number from 1 to 1024."
+  }
+}
+
 variable "api_roles" {
   description = "Who may call the REST API: e-mail addresses of people and service accounts, by role. viewer reads, author writes, operator lets journeys move."
   type = object({

@@ -42,7 +42,7 @@ run "every_function_of_the_table_is_whole" {
     error_message = "each has an account of its own"
   }
   assert {
-    condition     = alltrue([for name, function in local.functions : google_pubsub_subscription.push[name].name == "${local.names[name]}-push" && contains(keys(google_pubsub_topic.this), function.topic)])
+    condition     = alltrue([for name, function in local.functions : google_pubsub_subscription.function[name].name == "shop-test-${replace(name, "_", "-")}" && contains(keys(google_pubsub_topic.this), function.topic)])
     error_message = "each function that a topic feeds has its topic and its subscription"
   }
   assert {
@@ -58,7 +58,7 @@ run "every_function_of_the_table_is_whole" {
     error_message = "somebody is told when any of them fails"
   }
   assert {
-    condition     = alltrue([for name in keys(local.functions) : contains(split("|", local.subscriptions_pattern), google_pubsub_subscription.push[name].name)]) && strcontains(local.alerts.queue.query, local.subscriptions_pattern)
+    condition     = alltrue([for name in keys(local.functions) : contains(split("|", local.subscriptions_pattern), google_pubsub_subscription.function[name].name)]) && strcontains(local.alerts.queue.query, local.subscriptions_pattern)
     error_message = "and when the messages of any of them wait"
   }
   assert {
@@ -75,15 +75,15 @@ run "nothing_is_lost" {
   command = plan
 
   assert {
-    condition     = alltrue([for subscription in google_pubsub_subscription.push : length(subscription.dead_letter_policy) == 1 && length(subscription.retry_policy) == 1])
-    error_message = "every push subscription has a dead-letter policy and a retry policy"
+    condition     = alltrue([for subscription in google_pubsub_subscription.function : length(subscription.dead_letter_policy) == 1 && length(subscription.retry_policy) == 1])
+    error_message = "every subscription has a dead-letter policy and a retry policy"
   }
   assert {
-    condition     = alltrue([for subscription in concat(values(google_pubsub_subscription.push), [google_pubsub_subscription.dead_letters]) : subscription.expiration_policy[0].ttl == ""])
+    condition     = alltrue([for subscription in concat(values(google_pubsub_subscription.function), [google_pubsub_subscription.dead_letters]) : subscription.expiration_policy[0].ttl == ""])
     error_message = "no subscription expires"
   }
   assert {
-    condition     = toset(keys(google_pubsub_subscription_iam_member.dead_letters)) == toset(keys(google_pubsub_subscription.push)) && google_pubsub_topic_iam_member.dead_letters.role == "roles/pubsub.publisher"
+    condition     = toset(keys(google_pubsub_subscription_iam_member.dead_letters)) == toset(keys(google_pubsub_subscription.function)) && google_pubsub_topic_iam_member.dead_letters.role == "roles/pubsub.publisher"
     error_message = "Pub/Sub's agent may forward the dead letters of every subscription"
   }
   assert {
@@ -104,7 +104,7 @@ run "timeouts_nest" {
   command = plan
 
   assert {
-    condition     = alltrue([for name, function in local.functions : google_cloudfunctions2_function.this[name].service_config[0].timeout_seconds <= google_pubsub_subscription.push[name].ack_deadline_seconds])
+    condition     = alltrue([for name, function in local.functions : google_cloudfunctions2_function.this[name].service_config[0].timeout_seconds <= google_pubsub_subscription.function[name].ack_deadline_seconds])
     error_message = "a function gives up before Pub/Sub delivers the message again"
   }
   assert {
@@ -136,6 +136,100 @@ run "nobody_is_invited_by_mistake" {
     condition     = google_storage_bucket.archives.public_access_prevention == "enforced" && google_storage_bucket.archives.uniform_bucket_level_access
     error_message = "the archives are nobody else's"
   }
+}
+
+run "without_a_word_everything_is_pushed" {
+  command = plan
+
+  assert {
+    condition     = toset(keys(google_cloud_run_v2_service_iam_member.push)) == toset(keys(local.functions)) && alltrue([for subscription in google_pubsub_subscription.function : length(subscription.push_config) == 1])
+    error_message = "Pub/Sub pushes to every function, and may invoke it"
+  }
+  assert {
+    condition     = length(google_cloud_run_v2_worker_pool.this) + length(google_artifact_registry_repository.workers) + length(google_pubsub_subscription_iam_member.pull) == 0
+    error_message = "no workers, no registry, nobody may pull"
+  }
+}
+
+run "a_function_that_is_pulled" {
+  command = apply # addresses and ids are known only then
+  variables {
+    drivers       = { run_journey = "pull", perform = "pull", sweep = "push" }
+    worker_images = { run_journey = "us-central1-docker.pkg.dev/tea-shop/shop-test-workers/run_journey:1", perform = "us-central1-docker.pkg.dev/tea-shop/shop-test-workers/perform:1" }
+    tracing       = true
+    shards        = 32
+  }
+
+  assert {
+    condition     = toset(keys(google_cloud_run_v2_worker_pool.this)) == toset(["run_journey", "perform"]) && length(google_artifact_registry_repository.workers) == 1
+    error_message = "has workers, the others have none, and there is a registry for their images"
+  }
+  assert {
+    condition     = alltrue([for name, subscription in google_pubsub_subscription.function : length(subscription.push_config) == (contains(["run_journey", "perform"], name) ? 0 : 1)])
+    error_message = "is not pushed to, the others are"
+  }
+  assert {
+    condition     = toset(keys(google_cloud_run_v2_service_iam_member.push)) == toset(["ingest", "sweep", "enroll"])
+    error_message = "nobody may invoke it"
+  }
+  assert {
+    condition     = toset(keys(google_pubsub_subscription.function)) == toset(keys(local.functions)) && alltrue([for subscription in google_pubsub_subscription.function : length(subscription.dead_letter_policy) == 1 && length(subscription.retry_policy) == 1 && subscription.expiration_policy[0].ttl == ""])
+    error_message = "has dead letters, a retry policy and no expiry like the others"
+  }
+  assert {
+    condition     = toset([for name, member in google_pubsub_subscription_iam_member.pull : "${name} ${member.subscription} ${member.role}"]) == toset(["run_journey shop-test-run-journey roles/pubsub.subscriber", "perform shop-test-perform roles/pubsub.subscriber"])
+    error_message = "its workers may pull from its subscription, and from no other"
+  }
+  assert {
+    condition     = alltrue([for name, pool in google_cloud_run_v2_worker_pool.this : pool.template[0].service_account == google_service_account.function[name].email && google_pubsub_subscription_iam_member.pull[name].member == google_service_account.function[name].member])
+    error_message = "they work in the name of the function's own account"
+  }
+  assert {
+    condition     = alltrue([for name, pool in google_cloud_run_v2_worker_pool.this : pool.name == "shop-test-${replace(name, "_", "-")}-worker" && pool.scaling[0].manual_instance_count >= 1 && strcontains(local.measured, "\"${pool.name}\"")])
+    error_message = "there is at least one of them, and their lines are counted"
+  }
+  assert {
+    condition     = toset([for env in google_cloud_run_v2_worker_pool.this["run_journey"].template[0].containers[0].env : "${env.name}=${env.value}" if env.name != "SOJOURN_CHANNELS"]) == toset(["GOOGLE_CLOUD_PROJECT=tea-shop", "SOJOURN_DATABASE=shop-test", "SOJOURN_LOCATION=us-central1", "SOJOURN_PREFIX=shop-test-", "SOJOURN_SHARDS=32", "SOJOURN_SUBSCRIPTION=run-journey", "SOJOURN_TRACING=google"])
+    error_message = "they have the function's environment, and the name of its subscription"
+  }
+  assert {
+    condition     = toset([for env in google_cloud_run_v2_worker_pool.this["perform"].template[0].containers[0].env : env.name]) == toset(["GOOGLE_CLOUD_PROJECT", "SOJOURN_DATABASE", "SOJOURN_LOCATION", "SOJOURN_PREFIX", "SOJOURN_SHARDS", "SOJOURN_SUBSCRIPTION", "SOJOURN_TRACING", "SOJOURN_CHANNELS", "MAIL_TOKEN"])
+    error_message = "what delivers has its channels and their credentials"
+  }
+  assert {
+    condition     = strcontains(local.alerts.failing.query, "subscription_id=~\"shop-test-perform|shop-test-run-journey\"") && strcontains(local.alerts.queue.query, "shop-test-run-journey")
+    error_message = "somebody is told when its messages come back, or wait"
+  }
+}
+
+run "a_worker_without_an_image" {
+  command = plan
+  variables { drivers = { run_journey = "pull" } }
+  expect_failures = [var.worker_images]
+}
+
+run "an_image_that_moves" {
+  command = plan
+  variables { worker_images = { run_journey = "us-central1-docker.pkg.dev/tea-shop/shop-test-workers/run_journey:latest" } }
+  expect_failures = [var.worker_images]
+}
+
+run "a_driver_of_something_else" {
+  command = plan
+  variables { drivers = { api = "push" } }
+  expect_failures = [var.drivers]
+}
+
+run "a_driver_that_is_none" {
+  command = plan
+  variables { drivers = { ingest = "poll" } }
+  expect_failures = [var.drivers]
+}
+
+run "half_a_shard" {
+  command = plan
+  variables { shards = 8.5 }
+  expect_failures = [var.shards]
 }
 
 run "an_environment_may_be_torn_down_where_it_says_so" {

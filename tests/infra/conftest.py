@@ -1,4 +1,4 @@
-"""The plans of both environments, made once for a run, and skipped with the reason where this machine cannot plan."""
+"""The plans of all environments, made once for a run, and skipped with the reason where this machine cannot plan."""
 
 from __future__ import annotations
 
@@ -39,8 +39,14 @@ def planned(request: pytest.FixtureRequest) -> Plan:
 
 @pytest.fixture(scope="session")
 def production() -> Plan:
-    """The plan of the environment that uses everything."""
+    """The plan of the environment that uses everything but workers."""
     return _plan("production")
+
+
+@pytest.fixture(scope="session")
+def busy() -> Plan:
+    """The plan of the environment that has workers."""
+    return _plan("busy")
 
 
 _plans: dict[str, Plan] = {}

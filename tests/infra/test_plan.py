@@ -1,4 +1,4 @@
-"""What would be deployed, from the plan's JSON: the same topics, subscriptions, deadlines and functions as on a laptop."""
+"""What would be deployed, from the plan's JSON: the topics, subscriptions, deadlines and functions of a laptop; workers."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ import json
 from typing import Any
 
 import pytest
+import yaml
 
 from emulator.functions_table import REPOSITORY, load_functions_table
 from emulator.local_cloud import SINK_FILTER
+from infra.terraform import ENVIRONMENTS
 from sojourn.domain.effect import LEASE_SECONDS
+from sojourn.runtime import worker
 from sojourn.runtime.settings import VARIABLES, read_settings
 from tests.infra.conftest import Plan
 
 TABLE = load_functions_table()
 PLATFORM = {"THREADS"}
 """Variables that functions-framework reads, not we."""
+SUBSCRIPTION = VARIABLES["subscription"]
+"""What a worker has beside the variables of a function."""
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +47,7 @@ def test_subscriptions_have_the_deadlines_and_limits_of_the_local_stack(planned:
             after["expiration_policy"][0]["ttl"],
         )
 
-    found = {key: read(after) for key, after in planned.keyed("google_pubsub_subscription", "push").items()}
+    found = {key: read(after) for key, after in planned.keyed("google_pubsub_subscription", "function").items()}
     assert found == {
         name: (
             spec.ack_deadline_seconds,
@@ -53,6 +58,58 @@ def test_subscriptions_have_the_deadlines_and_limits_of_the_local_stack(planned:
         )
         for name, spec in TABLE.functions.items()
     }
+
+
+def pulled(planned: Plan) -> set[str]:
+    """The functions that workers drive in an environment: what it says itself, else the table."""
+    said: dict[str, str] = planned.raw["variables"]["drivers"]["value"]
+    return {name for name, spec in TABLE.functions.items() if said.get(name, spec.driver) == "pull"}
+
+
+def test_a_function_is_pushed_to_or_has_workers_and_never_both(planned: Plan) -> None:
+    names = {name: f"{prefix(planned)}{name.replace('_', '-')}" for name in TABLE.functions}
+    subscriptions = planned.keyed("google_pubsub_subscription", "function")
+    assert {name: after["name"] for name, after in subscriptions.items()} == names
+    pushed = {name for name, after in subscriptions.items() if after["push_config"]}
+    invited = set(planned.keyed("google_cloud_run_v2_service_iam_member", "push"))
+    assert pushed == invited == set(TABLE.functions) - pulled(planned)
+    pools = planned.keyed("google_cloud_run_v2_worker_pool", "this")
+    pullers = planned.keyed("google_pubsub_subscription_iam_member", "pull")
+    assert set(pools) == set(pullers) == pulled(planned)
+    assert {name: after["name"] for name, after in pools.items()} == {name: f"{names[name]}-worker" for name in pools}
+    assert all(after["subscription"] == names[name] for name, after in pullers.items())
+
+
+def test_there_is_an_environment_of_either_driver() -> None:
+    texts = [path.read_text() for path in ENVIRONMENTS.values()]
+    assert 0 < sum('"pull"' in text for text in texts) < len(texts)
+
+
+def test_workers_have_the_size_of_the_function_and_an_image_of_the_environment(planned: Plan) -> None:
+    for name, pool in planned.keyed("google_cloud_run_v2_worker_pool", "this").items():
+        spec, (container,) = TABLE.functions[name], pool["template"][0]["containers"]
+        assert container["resources"][0]["limits"] == {"cpu": str(spec.cpu), "memory": f"{spec.memory_mib}Mi"}
+        assert pool["scaling"][0]["manual_instance_count"] == max(1, spec.min_instances)
+        assert f"/{prefix(planned)}workers/{name}:" in container["image"]
+        assert pool["deletion_protection"] is False
+
+
+def test_an_image_is_named_by_the_digest_of_the_archive_that_it_is_built_from(planned: Plan) -> None:
+    images = planned.raw["planned_values"]["outputs"]["worker_images"]["value"]
+    archives = planned.keyed("google_storage_bucket_object", "archive")
+    assert set(images) == set(TABLE.functions)
+    for name, image in images.items():
+        digest = archives[name]["name"].removeprefix(f"{name}-").removesuffix(".zip")
+        assert image.endswith(f"/{prefix(planned)}workers/{name}:{digest}")
+
+
+def test_an_image_is_built_for_the_interpreter_of_the_functions_and_starts_the_worker() -> None:
+    build = yaml.safe_load((REPOSITORY / "infra" / "worker_image.yaml").read_text())
+    (step,) = build["steps"]
+    given = dict(argument.removeprefix("--env=").split("=", 1) for argument in step["args"] if argument.startswith("--env="))
+    version = given["GOOGLE_PYTHON_VERSION"].removesuffix(".x")
+    assert TABLE.runtime == f"python{version.replace('.', '')}"
+    assert given["GOOGLE_ENTRYPOINT"] == f"python -m {worker.__name__}"
 
 
 def test_functions_have_the_limits_of_the_table(planned: Plan) -> None:
@@ -77,7 +134,7 @@ def test_functions_have_the_limits_of_the_table(planned: Plan) -> None:
             spec.timeout_seconds,
             spec.concurrency,
             spec.max_instances,
-            spec.min_instances,
+            0 if name in pulled(planned) else spec.min_instances,
         )
         for name, spec in TABLE.everything.items()
     }
@@ -85,7 +142,7 @@ def test_functions_have_the_limits_of_the_table(planned: Plan) -> None:
 
 def test_a_hop_is_over_before_its_message_comes_again_and_before_its_lease_ends(planned: Plan) -> None:
     functions = planned.keyed("google_cloudfunctions2_function", "this")
-    for name, subscription in planned.keyed("google_pubsub_subscription", "push").items():
+    for name, subscription in planned.keyed("google_pubsub_subscription", "function").items():
         timeout = functions[name]["service_config"][0]["timeout_seconds"]
         assert timeout <= subscription["ack_deadline_seconds"]
         assert timeout < LEASE_SECONDS
@@ -106,6 +163,15 @@ def test_every_function_starts_with_settings_that_it_understands(planned: Plan) 
         secrets = {secret["key"]: "a value that only the function sees" for secret in service["secret_environment_variables"]}
         settings = read_settings(environment | secrets)
         assert (settings.prefix, settings.database + "-") == (prefix(planned), prefix(planned))
+
+
+def test_a_worker_starts_with_the_settings_of_its_function_and_its_subscription(planned: Plan) -> None:
+    functions = planned.keyed("google_cloudfunctions2_function", "this")
+    for name, pool in planned.keyed("google_cloud_run_v2_worker_pool", "this").items():
+        environment = {env["name"]: env["value"] for env in pool["template"][0]["containers"][0]["env"]}
+        expected = functions[name]["service_config"][0]["environment_variables"]
+        assert environment.pop(SUBSCRIPTION) == name.replace("_", "-")
+        assert environment == {variable: value for variable, value in expected.items() if variable not in PLATFORM}
 
 
 def test_indexes_and_lifetimes_are_those_that_the_queries_were_checked_against(planned: Plan) -> None:
