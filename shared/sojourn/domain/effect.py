@@ -42,18 +42,20 @@ class UpdateMember:
 
 @dataclass(frozen=True, slots=True)
 class EmitEvent:
-    """An event of the engine's own, taken in like any other."""
+    """An event of the engine's own, taken in like any other; the `depth`-th in a row of them, None: the first."""
 
     name: str
     data: JsonObject
+    depth: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class EnrollJourney:
-    """Start the member on another journey of the same bot."""
+    """Start the member on another journey of the same bot, by an event that counts in the same rows."""
 
     journey_id: str
     data: JsonObject
+    depth: int | None = None
 
 
 Payload: TypeAlias = SendMessage | CallWebhook | UpdateMember | EmitEvent | EnrollJourney
