@@ -207,7 +207,12 @@ def _asleep_is_spoken_to() -> Sequence[Patch]:
 
 
 def _in_doubt_again() -> Sequence[Patch]:
-    return [(holding, "_repeatable", lambda shop, effect: True)]
+    return [(holding, "repeatable", lambda shop, effect: True)]
+
+
+def _silence_is_failure() -> Sequence[Patch]:
+    """What may have arrived counts as not arrived."""
+    return [(perform_effects, "repeatable", lambda shop, effect: True)]
 
 
 def _without_holding(reason: str) -> Sequence[Patch]:
@@ -324,6 +329,7 @@ MUTATIONS: Mapping[str, Mutation] = {
         Mutation("who left is spoken to", 8, 400, _who_left_is_spoken_to),
         Mutation("who sleeps is spoken to", 330, 1_500, _asleep_is_spoken_to),
         Mutation("what is in doubt is sent again", 10, 400, _in_doubt_again),
+        Mutation("a request without an answer is sent again", 25, 400, _silence_is_failure),
         Mutation("a lost lease still writes", 55, 400, _lost_lease_writes),
         Mutation("settling turns the page first", 167, 1_500, _page_before_its_members),
         Mutation("after an awaited result only what comes later counts", 6, 400, _since_is_now),

@@ -7,8 +7,9 @@
        ▼
     PERFORMING ──deliver──▶ DONE | FAILED | DEAD | PENDING by the retry policy    `application.deliver`, `domain.delivery`
 
-The claim is a compare-and-set, so of two performers one goes on. A lease that ran out is uncertain: the message may be out. A
-channel that honours idempotency keys is simply called again; for one that does not, `on_uncertain` decides.
+The claim is a compare-and-set, so of two performers one goes on. A lease that ran out is uncertain, and so is a request that
+was sent and has no answer: the message may be out. A channel that honours idempotency keys is simply called again; for one that
+does not, `on_uncertain` decides.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from datetime import datetime
 
 from sojourn.application.breaker import heard, probe
 from sojourn.application.deliver import deliver, retry_policy
-from sojourn.application.holding import Gate, gate_of, held
+from sojourn.application.holding import Gate, gate_of, held, repeatable
 from sojourn.application.messages import RUNS_TOPIC, EffectMessage, RunMessage, message_about
 from sojourn.application.outcome import UNAVAILABLE, About, Measure, Outcome
 from sojourn.application.ports import Outgoing
@@ -116,7 +117,8 @@ def _commit_claim(shop: Workshop, claim: _Claim, stored: Stored[Effect], also: S
 def _deliver(shop: Workshop, claim: _Claim, now: datetime) -> Outcome:
     """Deliver, write how it went, and tell the breaker; what was not delivered gives its message back."""
     delivery = deliver(shop, claim.effect, now)
-    after = settled(claim.effect, delivery, retry_policy(shop, claim.effect), now=shop.now())
+    policy, again = retry_policy(shop, claim.effect), repeatable(shop, claim.effect)
+    after = settled(claim.effect, delivery, policy, now=shop.now(), repeatable=again)
     outcome = _release(shop, after)
     if not outcome.retry and after.failed and after.rest is None:
         give_back(shop, after)
@@ -146,7 +148,7 @@ def _measures(shop: Workshop, effect: Effect) -> dict[Measure, float]:
 
 def _heard(shop: Workshop, claim: _Claim, delivery: Delivery) -> tuple[str, ...]:
     """What the breaker makes of it. The effect is written by now: a store that does not answer shall not undo that."""
-    gate, failed = claim.gate, delivery.outcome in ("retryable", "system")
+    gate, failed = claim.gate, delivery.outcome in ("retryable", "uncertain", "system")
     try:
         return heard(shop, gate.channel, gate.policy, failed=failed, probe=claim.probe) if gate.policy is not None else ()
     except Unavailable:

@@ -166,11 +166,12 @@ class Effect:
 class Delivery:
     """What a channel says about one delivery.
 
-    delivered; `permanent`: failed for good; `retryable`: worth another try, not before `retry_after` where the other side says
-    so; `partial`: but for `rest`; `system`: our own fault, such as a channel that nobody configured.
+    delivered; `permanent`: failed for good; `retryable`: it did not arrive and is worth another try, not before `retry_after`
+    where the other side says so; `uncertain`: it may have arrived, nobody has said so; `partial`: but for `rest`; `system`: our
+    own fault, such as a channel that nobody configured.
     """
 
-    outcome: Literal["delivered", "permanent", "retryable", "partial", "system"]
+    outcome: Literal["delivered", "permanent", "retryable", "uncertain", "partial", "system"]
     reason: str | None = None
     provider_id: str | None = None
     result: JsonValue = None
