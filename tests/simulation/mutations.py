@@ -88,6 +88,10 @@ def _no_look_after_park() -> Sequence[Patch]:
     return [(run_journeys, "_resumed_meanwhile", lambda shop, plan: False)]
 
 
+def _no_look_after_an_effect_is_parked() -> Sequence[Patch]:
+    return [(perform_effects, "_resumed_meanwhile", lambda shop, effect: False)]
+
+
 def _no_visit_in_effect_ids() -> Sequence[Patch]:
     return [(visit, "effect_id", lambda progress_id, node_id, visits: effect_id(progress_id, node_id, 1))]
 
@@ -312,6 +316,7 @@ MUTATIONS: Mapping[str, Mutation] = {
         Mutation("no sweep", 0, 20, _no_sweep),
         Mutation("no second look after a wait has begun", 0, 400, _no_second_look),
         Mutation("no look at the head after parking", 67, 1_500, _no_look_after_park),
+        Mutation("no look at the head after parking an effect", 959, 1_500, _no_look_after_an_effect_is_parked),
         Mutation("effect ids without the visit", 203, 400, _no_visit_in_effect_ids),
         Mutation("no leases", 1, 400, _no_leases),
         Mutation("a bump of the sweep counts as a lease", 1, 400, _bump_is_a_lease),

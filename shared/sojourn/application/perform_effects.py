@@ -21,7 +21,7 @@ from datetime import datetime
 from sojourn.application.breaker import heard, probe
 from sojourn.application.deliver import deliver, retry_policy
 from sojourn.application.holding import Gate, gate_of, held, repeatable
-from sojourn.application.messages import RUNS_TOPIC, EffectMessage, RunMessage, message_about
+from sojourn.application.messages import RUNS_TOPIC, EffectMessage, RunMessage
 from sojourn.application.outcome import UNAVAILABLE, About, Measure, Outcome
 from sojourn.application.ports import Outgoing
 from sojourn.application.quota import give_back, take_from, takes
@@ -67,10 +67,11 @@ def _perform(shop: Workshop, stored: Stored[Effect] | None) -> Outcome:
         claim = _claim(shop, stored, now, fresh=lost_races > 0)
         if isinstance(claim, _Claim):
             return _deliver(shop, claim, now)
-        if claim is not None:
+        parked = claim is not None and claim.code == "parked"
+        if claim is not None and not (parked and _resumed_meanwhile(shop, stored.value)):
             return claim
         again = shop.store.get_many(Effect, [stored.value.id])[0]
-        if again is not None and again.value.token != stored.value.token:
+        if again is not None and not parked and again.value.token != stored.value.token:
             return Outcome("leased")
         stored = again
     return UNAVAILABLE
@@ -180,13 +181,13 @@ def _told_again(shop: Workshop, effect: Effect) -> Outcome:
 
 
 def _follow_ups(shop: Workshop, effect: Effect) -> list[Outgoing]:
-    """Wake the member whose node awaits the result; and for one that was parked, the second look at the journey."""
-    if effect.status.terminal:
-        stored = shop.store.get_many(Progress, [effect.progress_id])[0]
-        awaited = stored is not None and stored.value.awaits == effect.id
-        return [RunMessage(progress_id=effect.progress_id).to(RUNS_TOPIC, trace_id=effect.trace_id)] if awaited else []
-    if effect.parked:
-        head = shop.catalog.head(effect.journey_id, fresh=True)
-        resumed = head is None or head.status is not JourneyStatus.PAUSED
-        return [message_about(effect)] if resumed else []
-    return []
+    """Wake the member whose node awaits the result."""
+    stored = shop.store.get_many(Progress, [effect.progress_id])[0] if effect.status.terminal else None
+    awaited = stored is not None and stored.value.awaits == effect.id
+    return [RunMessage(progress_id=effect.progress_id).to(RUNS_TOPIC, trace_id=effect.trace_id)] if awaited else []
+
+
+def _resumed_meanwhile(shop: Workshop, effect: Effect) -> bool:
+    """The other half of resume's bargain: parked first, now read the head afresh; a message that says so could be lost."""
+    head = shop.catalog.head(effect.journey_id, fresh=True)
+    return head is None or head.status is not JourneyStatus.PAUSED
