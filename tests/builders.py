@@ -31,8 +31,9 @@ def event(
     id: str | None = None,
     member: str = MEMBER,
     data: Mapping[str, JsonValue] | None = None,
+    depth: int = 0,
 ) -> Event:
-    return Event(id or f"{name}-{member}-{at.isoformat()}", name, BOT, member, at, data or {})
+    return Event(id or f"{name}-{member}-{at.isoformat()}", name, BOT, member, at, data or {}, depth)
 
 
 def payload(

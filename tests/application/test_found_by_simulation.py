@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from sojourn.application.lifecycle import edit_journey, end, pause, publish, resume
-from sojourn.application.messages import RUNS_TOPIC, RunMessage
+from sojourn.application.messages import EVENTS_TOPIC, RUNS_TOPIC, RunMessage
 from sojourn.application.quota import give_back
-from sojourn.application.records import CommitResult
+from sojourn.application.records import Commit, CommitResult
 from sojourn.domain.effect import LEASE_SECONDS, Delivery, Effect, EffectStatus
 from sojourn.domain.errors import Unavailable
+from sojourn.domain.event import MAX_EMIT_DEPTH
 from sojourn.domain.journey import Journey, QuotaShare
 from sojourn.domain.progress import Progress, Status
 from tests.application.conftest import Cloud, MemoryCloud, instead
+from tests.application.scripted import sent
 from tests.builders import JOURNEY, after, definition, log, send, wait
 
 
@@ -173,3 +177,38 @@ def test_a_wait_that_the_sweep_took_up_too_early_and_late_ends_in_its_time(memor
     assert cloud.progress.sweep_count == 1
     cloud.hop()
     assert (cloud.progress.sweep_at, cloud.progress.sweep_count) == (cloud.progress.schedule_at, 0)
+
+
+def test_a_journey_that_emits_what_it_waits_for_is_stopped_after_a_few_rounds(cloud: Cloud) -> None:
+    """Depth was counted from the trigger alone, so the member went round at full speed until the visits ended in ERROR."""
+    listens = {"branches": [{"name": "again", "event": "again"}], "timeout": "1d"}
+    nodes = [
+        {"id": "say", "key": "emit_event", "settings": {"name": "again"}},
+        {"id": "listen", "key": "wait_for_event", "settings": listens},
+    ]
+    paths: list[tuple[str, str] | tuple[str, str, int]] = [("start", "say"), ("say", "listen"), ("listen", "say", 0)]
+    cloud.publish(definition(nodes, [*paths, ("listen", "end", 1)]))
+    cloud.log(log())
+    for _ in range(3 * MAX_EMIT_DEPTH):
+        cloud.hop()
+        cloud.perform()
+        cloud.log(*cloud.topics.take(EVENTS_TOPIC))
+    assert (cloud.progress.status, cloud.progress.node_id) == (Status.WAITING, "listen")
+    assert cloud.progress.visits["say"] == MAX_EMIT_DEPTH + 1
+    ended = sorted((effect.status, effect.reason or "") for effect in cloud.all(Effect))
+    assert [status for status, _ in ended] == [EffectStatus.DONE] * MAX_EMIT_DEPTH + [EffectStatus.FAILED]
+    assert ended[-1][1] == "journeys emitted 8 events in a row: a loop"
+
+
+def test_an_effect_that_was_parked_as_the_journey_went_on_is_performed_at_once(cloud: Cloud) -> None:
+    """The second look sent a message instead, and where that was lost nobody would ever unpark the effect."""
+    message = sent(cloud)
+    pause(cloud.shop, JOURNEY)
+    cloud.at(after(seconds=6))
+
+    def resumed(commits: Sequence[Commit]) -> list[CommitResult]:
+        resume(cloud.shop, JOURNEY)  # finds nothing parked yet
+        return cloud.store.commit_many(commits)
+
+    instead(cloud.store, "commit_many", resumed)
+    assert [outcome.code for outcome in cloud.perform(message)] == ["done"]

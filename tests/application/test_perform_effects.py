@@ -127,6 +127,24 @@ def test_a_lease_that_ran_out_is_uncertain(cloud: Cloud, idempotent: bool, resen
     assert len(channel.asked) == (code == "done")
 
 
+@pytest.mark.parametrize(
+    ("idempotent", "resend", "calls", "status"),
+    [(True, False, 2, "DONE"), (False, True, 2, "DONE"), (False, False, 1, "SKIPPED")],
+    ids=["honours keys", "on_uncertain resend", "on_uncertain skip"],
+)
+def test_a_request_without_an_answer_is_uncertain(
+    cloud: Cloud, idempotent: bool, resend: bool, calls: int, status: str
+) -> None:
+    channel = ScriptedChannel(Delivery("uncertain", "no answer in time"), DONE, idempotent=idempotent, resend=resend)
+    message = sent(cloud, channel)
+    cloud.perform(message)
+    cloud.at(after(hours=1))
+    cloud.perform(message)
+    effect = cloud.only(Effect)
+    assert (len(channel.asked), effect.status) == (calls, status)
+    assert effect.reason == ("uncertain: no answer in time" if calls == 1 else None)
+
+
 def test_a_performer_that_lost_its_lease_does_not_overwrite(cloud: Cloud) -> None:
     channel = ScriptedChannel()
     message = sent(cloud, channel)

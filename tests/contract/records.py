@@ -16,7 +16,7 @@ from sojourn.domain.breaker import Breaker, BreakerState
 from sojourn.domain.checkup import STAGES, Checkup
 from sojourn.domain.effect import Effect, EffectStatus, Failure, Payload, Rest, SendMessage
 from sojourn.domain.enrollment import Enrollment
-from sojourn.domain.event import Event
+from sojourn.domain.event import Cause, Event
 from sojourn.domain.health import Ailment, Finding
 from sojourn.domain.history import Refusal, refusal_of
 from sojourn.domain.ids import derived_id, member_key
@@ -165,6 +165,7 @@ def _swept(record: S) -> S:
 
 
 BY_ANNOTATION["Event"] = any_of(Event)
+BY_ANNOTATION["Cause"] = any_of(Cause)
 BY_ANNOTATION["GoalReached"] = any_of(GoalReached)
 BY_ANNOTATION["tuple[Step, ...]"] = st.lists(any_of(Step), max_size=3).map(tuple)
 BY_ANNOTATION["Payload"] = st.one_of([any_of(kind) for kind in get_args(Payload)])

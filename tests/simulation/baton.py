@@ -69,7 +69,11 @@ class Baton:
         self._dice = dice
         self._heap: list[tuple[int, float, int, Action]] = []
         self._hub = getcurrent()
-        self._tasks: dict[greenlet, Task] = {}
+        self._running: Task | None = None
+        self._resumed = False
+        """Whoever runs was resumed by the heap: nobody else has something left to do at this step."""
+        self.comes_next: Callable[[int], bool] = lambda _: False
+        """Whether nothing but the heap decides what happens at that moment, and it is not later than the next look around."""
 
     @property
     def next_at(self) -> int | None:
@@ -96,11 +100,9 @@ class Baton:
                 pass
             finally:
                 task.over = True
-                self._tasks.pop(getcurrent(), None)
 
         task.process = greenlet(run, parent=self._hub)
-        self._tasks[task.process] = task
-        self._resume(task)
+        self._switch(task, None)
 
     def kill(self, task: Task) -> None:
         """The instance of the task died while it waited at a port."""
@@ -109,22 +111,32 @@ class Baton:
 
     def current(self) -> Task | None:
         """The task that has the baton; None: nobody, the world itself."""
-        return self._tasks.get(getcurrent())
+        return self._running
 
     def wait(self, duration: int) -> None:
-        """Give the baton away for so many milliseconds."""
-        task = self.current()
-        if task is not None:
-            self.at(self.now + duration, lambda: self._resume(task))
-            self._hub.switch()
+        """Give the baton away for so many milliseconds. Who is next oneself keeps it: that is most of the time."""
+        task = self._running
+        if task is None:
+            return
+        when, dice, order = self.now + duration, self._dice.random(), self.steps + len(self._heap)
+        if self._resumed and (not self._heap or (when, dice, order) < self._heap[0][:3]) and self.comes_next(when):
+            self.now = when
+            self.steps += 1
+            return
+        heapq.heappush(self._heap, (when, dice, order, lambda: self._resume(task)))
+        self._hub.switch()
 
     def _resume(self, task: Task) -> None:
-        if not task.over and task.process is not None:
+        if not task.over:
+            self._resumed = True
             self._switch(task, None)
+            self._resumed = False
 
     def _switch(self, task: Task, crash: Crash | None) -> None:
         assert task.process is not None
+        before, self._running = self._running, task
         if crash is None:
             task.process.switch()
         else:
             task.process.throw(crash)
+        self._running = before

@@ -24,6 +24,7 @@ PLACE = [
     "consumed",
     "awaits",
     "goal",
+    "moved_by",
     "extended",
     "end_reason",
 ]
@@ -57,12 +58,13 @@ def differences(demanded: Traveller, before: Progress, after: Progress, effects:
         "consumed": (tuple(demanded.consumed[-MAX_CONSUMED_EVENTS:]), after.consumed),
         "context": (demanded.context, dict(after.context)),
         "goal": (demanded.goal, after.goal.event_id if after.goal else None),
+        "cause": (demanded.cause, (after.cause.depth, after.cause.occurred_at) if after.cause.depth else None),
         "extended": (demanded.extended, after.extended),
         "listens": (demanded.listens, after.listens),
         "trail": (_told(demanded.steps), _told([(step.node_id, step.outcome) for step in _new_steps(before, after)])),
         "effects": (
-            [(one.id, one.node_id, one.kind, one.content) for one in demanded.demands],
-            [(one.id, one.node_id, KINDS[type(one.payload)], content_of(one)) for one in effects],
+            [(one.id, one.node_id, one.kind, one.content, one.depth) for one in demanded.demands],
+            [(one.id, one.node_id, KINDS[type(one.payload)], content_of(one), depth_of(one)) for one in effects],
         ),
     }
     return [f"{name} must be {wanted}, is {found}" for name, (wanted, found) in pairs.items() if wanted != found]
@@ -87,3 +89,8 @@ def content_of(effect: Effect) -> JsonValue:
             return content
         case UpdateMember(attributes=fields) | EmitEvent(data=fields) | EnrollJourney(data=fields):
             return dict(fields)
+
+
+def depth_of(effect: Effect) -> int | None:
+    """The place in the row of emitted events; None for what emits none."""
+    return (effect.payload.depth or 1) if isinstance(effect.payload, EmitEvent | EnrollJourney) else None

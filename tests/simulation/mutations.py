@@ -88,6 +88,10 @@ def _no_look_after_park() -> Sequence[Patch]:
     return [(run_journeys, "_resumed_meanwhile", lambda shop, plan: False)]
 
 
+def _no_look_after_an_effect_is_parked() -> Sequence[Patch]:
+    return [(perform_effects, "_resumed_meanwhile", lambda shop, effect: False)]
+
+
 def _no_visit_in_effect_ids() -> Sequence[Patch]:
     return [(visit, "effect_id", lambda progress_id, node_id, visits: effect_id(progress_id, node_id, 1))]
 
@@ -207,7 +211,12 @@ def _asleep_is_spoken_to() -> Sequence[Patch]:
 
 
 def _in_doubt_again() -> Sequence[Patch]:
-    return [(holding, "_repeatable", lambda shop, effect: True)]
+    return [(holding, "repeatable", lambda shop, effect: True)]
+
+
+def _silence_is_failure() -> Sequence[Patch]:
+    """What may have arrived counts as not arrived."""
+    return [(perform_effects, "repeatable", lambda shop, effect: True)]
 
 
 def _without_holding(reason: str) -> Sequence[Patch]:
@@ -307,6 +316,7 @@ MUTATIONS: Mapping[str, Mutation] = {
         Mutation("no sweep", 0, 20, _no_sweep),
         Mutation("no second look after a wait has begun", 0, 400, _no_second_look),
         Mutation("no look at the head after parking", 67, 1_500, _no_look_after_park),
+        Mutation("no look at the head after parking an effect", 959, 1_500, _no_look_after_an_effect_is_parked),
         Mutation("effect ids without the visit", 203, 400, _no_visit_in_effect_ids),
         Mutation("no leases", 1, 400, _no_leases),
         Mutation("a bump of the sweep counts as a lease", 1, 400, _bump_is_a_lease),
@@ -324,6 +334,7 @@ MUTATIONS: Mapping[str, Mutation] = {
         Mutation("who left is spoken to", 8, 400, _who_left_is_spoken_to),
         Mutation("who sleeps is spoken to", 330, 1_500, _asleep_is_spoken_to),
         Mutation("what is in doubt is sent again", 10, 400, _in_doubt_again),
+        Mutation("a request without an answer is sent again", 25, 400, _silence_is_failure),
         Mutation("a lost lease still writes", 55, 400, _lost_lease_writes),
         Mutation("settling turns the page first", 167, 1_500, _page_before_its_members),
         Mutation("after an awaited result only what comes later counts", 6, 400, _since_is_now),

@@ -153,9 +153,11 @@ class SimulatedChannel(MemoryMailbox):
         if world.hits("channel_slow"):
             world.doubt()
             world.baton.wait(world.dice.choice(SLOW))
-        world.arrived(effect, message, self)
+        silent = world.hits("channel_answer_lost")
+        if not silent or world.dice.random() < 0.7:  # else it is the request that is lost
+            world.arrived(effect, message, self)
         world.crash("crash_around_delivery")
-        if self.idempotent and world.hits("channel_answer_lost"):
+        if silent:
             world.doubt()
-            return Delivery("retryable", "simulated: no answer in time")
+            return Delivery("uncertain", "simulated: no answer in time")
         return Delivery("delivered", provider_id=f"provider-{effect.id}")

@@ -67,6 +67,8 @@ class Demand:
     node_id: str
     kind: str
     content: JsonValue
+    depth: int | None
+    """Of an emitted event: the how many-th in a row."""
 
 
 @dataclass
@@ -86,6 +88,8 @@ class Traveller:
         self.goal = start.goal.event_id if start.goal else None
         self.extended, self.nodes_left = start.extended, self.facts.max_nodes
         self.entered_at = start.trigger.occurred_at
+        cause = start.moved_by or start.trigger
+        self.cause = (cause.depth, cause.occurred_at) if cause.depth else None
 
     def travel(self) -> Traveller:
         """The hop: leave if the journey is over, follow its changes, hear events, take the result, wake, walk."""
@@ -180,6 +184,7 @@ class Traveller:
             if self.matches(branch, event):
                 self.consumed.append(event.id)
                 self.since = event.occurred_at
+                self.cause = (event.depth, event.occurred_at) if event.depth else None
                 self.context[node.id] = {"branch": branch.name, "event": event.name, "data": dict(event.data)}
                 self.follow(index, branch.name)
                 self.walk()
@@ -305,12 +310,19 @@ class Traveller:
 
     def act(self, node: Node) -> None:
         identifier = effect_id(self.before.id, node.id, self.visits[node.id])
-        self.demands.append(Demand(identifier, node.id, node.key, self.content_of(node)))
+        depth = self.depth() if isinstance(node, EmitEventNode | EnrollJourneyNode) else None
+        self.demands.append(Demand(identifier, node.id, node.key, self.content_of(node), depth))
         if isinstance(node, SendMessageNode | WebhookNode) and node.settings.await_result:
             self.steps.append((node.id, "awaiting"))
             self.status, self.awaits = "WAITING", identifier
         else:
             self.follow(0, "sent" if isinstance(node, SendMessageNode) else "done")
+
+    def depth(self) -> int:
+        """One more than the event that moved the member here, unless half a day lies between them."""
+        if self.cause is None or self.facts.now - self.cause[1] >= timedelta(hours=12):
+            return 1
+        return self.cause[0] + 1
 
     def content_of(self, node: Node) -> JsonValue:
         template: JsonValue = None

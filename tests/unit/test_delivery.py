@@ -17,6 +17,7 @@ from tests.contract.records import an_effect
 
 POLICY = RetryPolicy(max_attempts=3, jitter=0)
 DONE, BUSY = Delivery("delivered", provider_id="p1"), Delivery("retryable", "503")
+SILENT = Delivery("uncertain", "no answer in time")
 REFUSED, BROKEN = Delivery("permanent", "410 Gone"), Delivery("system", "no channel 'pigeon'")
 
 
@@ -42,6 +43,9 @@ def seen(effect: Effect) -> tuple[str, str | None, int]:
         ([BUSY], "PENDING", "transient", 1),
         ([BUSY, DONE], "DONE", None, 2),
         ([BUSY, BUSY, BUSY], "DEAD", "transient", 3),
+        ([SILENT, SILENT, DONE], "DONE", None, 3),
+        ([SILENT, SILENT, SILENT], "DEAD", "transient", 3),
+        ([partly("b"), SILENT, DONE], "DONE", None, 3),
         ([REFUSED], "FAILED", "permanent", 1),
         ([BUSY, REFUSED], "FAILED", "permanent", 2),
         ([BROKEN] * 30, "PENDING", "system", 0),
@@ -113,9 +117,17 @@ def test_an_operator_gives_all_attempts_anew_and_of_parts_still_only_the_rest() 
     assert (fresh.rest, fresh.setbacks, fresh.not_before, fresh.expire_at) == (dead.rest, 0, None, None)
 
 
+@pytest.mark.parametrize("before", [(), (BUSY,), (partly("b"),)], ids=["at once", "after a failure", "in parts"])
+def test_what_may_have_arrived_and_must_not_go_out_twice_is_skipped(before: tuple[Delivery, ...]) -> None:
+    under_way = claimed(play(*before), now=START)
+    after_all = settled(under_way, SILENT, POLICY, now=START, repeatable=False)
+    assert seen(after_all) == ("SKIPPED", None, len(before) + 1)
+    assert (after_all.reason, after_all.skipped_for) == ("uncertain: no answer in time", "uncertain")
+
+
 deliveries = st.lists(
     st.sampled_from(
-        [DONE, BUSY, REFUSED, BROKEN, partly("b"), partly("b", lost=("a",)), partly(lost=("a",)), Delivery("partial")]
+        [DONE, BUSY, SILENT, REFUSED, BROKEN, partly("b"), partly("b", lost=("a",)), partly(lost=("a",)), Delivery("partial")]
     ),
     max_size=8,
 )

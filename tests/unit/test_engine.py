@@ -9,6 +9,7 @@ import pytest
 from sojourn.domain.definition import Definition
 from sojourn.domain.effect import CallWebhook, EmitEvent, EnrollJourney, SendMessage, UpdateMember
 from sojourn.domain.engine import Transition, advance, advance_all
+from sojourn.domain.event import Cause
 from sojourn.domain.member import Member
 from sojourn.domain.progress import MAX_TRAIL_STEPS, Progress, Status
 from sojourn.domain.stimulus import Cancel, Due, EffectFinished, EventReceived, Resume, Stimulus
@@ -342,3 +343,41 @@ def test_a_payload_out_of_bounds_is_an_error_that_names_the_node() -> None:
     failed = advance(of, at, Resume(), member=None, now=START).progress
     assert (failed.status, failed.expire_at) == (Status.ERROR, None), "it waits for an operator, however long"
     assert "node 'hello' puts out 70,002 bytes" in str(failed.end_reason)
+
+
+EMITTING = definition(
+    [
+        {"id": "listen", "key": "wait_for_event", "settings": {"branches": [{"name": "a", "event": "again"}], "timeout": "2d"}},
+        {"id": "say", "key": "emit_event", "settings": {"name": "again"}},
+    ],
+    [("start", "listen"), ("listen", "say", 0), ("listen", "say", 1), ("say", "listen")],
+)
+
+
+def depths(transition: Transition) -> list[int]:
+    return [effect.payload.depth or 1 for effect in transition.effects if isinstance(effect.payload, EmitEvent)]
+
+
+def test_an_emitted_event_counts_from_the_event_that_moved_the_member() -> None:
+    first = go_on(EMITTING, start(EMITTING), EventReceived(event("again", id="e2")), now=START)
+    assert (depths(first), first.progress.moved_by) == ([1], None)
+    again = go_on(EMITTING, first, EventReceived(event("again", id="e3", depth=1)), now=START)
+    assert (depths(again), again.progress.cause) == ([2], Cause(1, START))
+    real = go_on(EMITTING, again, EventReceived(event("again", id="e4")), now=START)
+    assert depths(real) == [1]
+
+
+def test_time_passed_begins_a_new_row_of_emitted_events_and_a_short_wait_does_not() -> None:
+    waiting = go_on(EMITTING, start(EMITTING), EventReceived(event("again", id="e2", depth=5)), now=START).progress
+    assert waiting.schedule_at is not None
+    soon = advance_all(EMITTING, waiting, [Due(waiting.schedule_at)], member=None, now=after(hours=11))
+    assert depths(soon) == [6]
+    later = go_on(EMITTING, waiting, Due(waiting.schedule_at), now=after(days=2))
+    assert depths(later) == [1]
+
+
+def test_a_passage_that_an_emitted_event_started_counts_from_it_until_a_log_line_moves_the_member() -> None:
+    entered = progress(EMITTING, trigger=event(depth=4))
+    waiting = go_on(EMITTING, entered, Resume(), now=START)
+    assert waiting.progress.cause == Cause(4, START)
+    assert depths(go_on(EMITTING, waiting, EventReceived(event("again", id="e2")), now=START)) == [1]

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from sojourn.domain.errors import EventRejected
-from sojourn.domain.event import MAX_DATA_DEPTH, MAX_EMIT_DEPTH, Event, emitted_by, read_log_entry, write_log_entry
-from tests.builders import BOT, MEMBER, START, after, entry, event, payload
+from sojourn.domain.event import MAX_DATA_DEPTH, MAX_EMIT_DEPTH, Cause, Event, read_log_entry, write_log_entry
+from tests.builders import BOT, MEMBER, START, after, entry, payload
 
 MAX_MESSAGE_CHARACTERS = 500
 HOLE = "@"
@@ -261,12 +261,14 @@ def test_an_emitted_event_comes_back_as_it_was_written(data: dict[str, JsonValue
     assert read(write_log_entry(written)) == written
 
 
-def test_an_emitted_event_is_of_the_same_member_and_trace_and_one_deeper() -> None:
-    emitted = emitted_by(event(), identifier="e2", name="tier", data={"bot_id": "other"}, now=after(hours=1))
-    assert (emitted.member_key, emitted.depth, emitted.occurred_at) == (event().member_key, 1, after(hours=1))
-    assert read_log_entry(write_log_entry(emitted), now=after(hours=1)) == Event(
-        "e2", "tier", BOT, MEMBER, after(hours=1), {"bot_id": BOT, "member_id": MEMBER}, 1, event().trace_id
-    )
+def test_an_emitted_event_is_one_deeper_than_its_cause_until_half_a_day_has_passed() -> None:
+    cause = Cause(3, START)
+    assert [cause.next_depth(after(hours=hours)) for hours in (0, 11.9, 12, 500)] == [4, 4, 1, 1]
+
+
+def test_what_an_emitted_event_says_of_its_subject_is_overwritten() -> None:
+    written = Event("e2", "tier", BOT, MEMBER, START, {"bot_id": "other"}, 1)
+    assert read(write_log_entry(written)).data == {"bot_id": BOT, "member_id": MEMBER}
 
 
 def read_or_reject(data: bytes) -> None:

@@ -14,10 +14,9 @@ from sojourn.application.records import CommitResult, Create, Update
 from sojourn.application.workshop import MAX_ROUNDS, Workshop
 from sojourn.domain.effect import CallWebhook, Delivery, Effect, EmitEvent, EnrollJourney, SendMessage, UpdateMember
 from sojourn.domain.errors import Unavailable
-from sojourn.domain.event import MAX_EMIT_DEPTH, JsonObject, emitted_by, write_log_entry
+from sojourn.domain.event import MAX_EMIT_DEPTH, Event, JsonObject, write_log_entry
 from sojourn.domain.member import Member
 from sojourn.domain.node import ApiTrigger, SendMessageNode, WebhookNode
-from sojourn.domain.progress import Progress
 from sojourn.domain.retry import RetryPolicy
 
 WEBHOOK_CHANNEL = "webhook"
@@ -73,10 +72,10 @@ def _deliver(shop: Workshop, effect: Effect, now: datetime) -> Delivery:
             return channel.deliver(effect, body, url=url) if channel else _no_channel(shop, WEBHOOK_CHANNEL)
         case UpdateMember(attributes=attributes):
             return _update_member(shop, effect, attributes, now)
-        case EmitEvent(name=name, data=data):
-            return _emit(shop, effect, name=name, data=data)
-        case EnrollJourney(journey_id=journey_id, data=data):
-            return _enroll(shop, effect, journey_id=journey_id, data=data)
+        case EmitEvent(name=name):
+            return _emit(shop, _event(effect, name, effect.payload))
+        case EnrollJourney(journey_id=journey_id):
+            return _enroll(shop, journey_id, _event(effect, ENROLLED_EVENT, effect.payload))
         case _:
             assert_never(effect.payload)
 
@@ -101,25 +100,33 @@ def _update_member(shop: Workshop, effect: Effect, attributes: JsonObject, now: 
     return Delivery("system", "the member is being written by others")
 
 
-def _emit(shop: Workshop, effect: Effect, *, name: str, data: JsonObject) -> Delivery:
-    progress = shop.store.get_many(Progress, [effect.progress_id])[0]
-    if progress is None:
-        return Delivery("permanent", "the progress that emits is gone")
-    event = emitted_by(progress.value.trigger, identifier=effect.id, name=name, data=data, now=effect.created_at)
+def _event(effect: Effect, name: str, payload: EmitEvent | EnrollJourney) -> Event:
+    """The event that an effect emits: same member, same trace. The effect's id is the event's, so a repeat counts once."""
+    return Event(
+        id=effect.id,
+        name=name,
+        bot_id=effect.bot_id,
+        member_id=effect.member_id,
+        occurred_at=effect.created_at,
+        data=payload.data,
+        depth=payload.depth or 1,
+        trace=effect.trace_id,
+    )
+
+
+def _emit(shop: Workshop, event: Event) -> Delivery:
     if event.depth > MAX_EMIT_DEPTH:
         return Delivery("permanent", f"journeys emitted {MAX_EMIT_DEPTH} events in a row: a loop")
     sent = shop.publish_many([Outgoing(EVENTS_TOPIC, write_log_entry(event), event.trace_id)])[0]
     return Delivery("delivered") if sent else Delivery("system", "Pub/Sub did not take the event")
 
 
-def _enroll(shop: Workshop, effect: Effect, *, journey_id: str, data: JsonObject) -> Delivery:
-    """Enter through the other journey's `api` trigger; the effect's id is the event's, so a repeat enters once."""
-    progress = shop.store.get_many(Progress, [effect.progress_id])[0]
-    active = next((one for one in shop.catalog.active(effect.bot_id) if one.head.id == journey_id), None)
+def _enroll(shop: Workshop, journey_id: str, event: Event) -> Delivery:
+    """Enter through the other journey's `api` trigger."""
+    active = next((one for one in shop.catalog.active(event.bot_id) if one.head.id == journey_id), None)
     trigger = next((node for node in active.definition.nodes if isinstance(node, ApiTrigger)), None) if active else None
-    if progress is None or active is None or trigger is None:
-        return Delivery("permanent", f"no ongoing journey {journey_id!r} of bot {effect.bot_id!r} with an api trigger")
-    event = emitted_by(progress.value.trigger, identifier=effect.id, name=ENROLLED_EVENT, data=data, now=effect.created_at)
+    if active is None or trigger is None:
+        return Delivery("permanent", f"no ongoing journey {journey_id!r} of bot {event.bot_id!r} with an api trigger")
     if event.depth > MAX_EMIT_DEPTH:
         return Delivery("permanent", f"journeys enrolled {MAX_EMIT_DEPTH} times in a row: a loop")
     entry = enter_many(shop, [Candidate(active.head, active.definition, trigger, event)])[0]

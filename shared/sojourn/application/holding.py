@@ -57,7 +57,7 @@ def held(shop: Workshop, effect: Effect, gate: Gate, now: datetime) -> Effect | 
     progress = shop.store.get_many(Progress, [effect.progress_id])[0]
     if progress is not None and progress.value.status is Status.CANCELED:
         return closed(effect, EffectStatus.SKIPPED, f"the member left: {progress.value.end_reason}", now=now)
-    if in_doubt and not _repeatable(shop, effect):
+    if in_doubt and not repeatable(shop, effect):
         return closed(effect, EffectStatus.SKIPPED, "uncertain: an earlier delivery may have arrived", now=now)
     head = shop.catalog.head(effect.journey_id)
     if head is not None and head.status is JourneyStatus.PAUSED:
@@ -78,8 +78,8 @@ def _sleeping(shop: Workshop, effect: Effect, now: datetime) -> datetime | None:
     return window[0] if window else None
 
 
-def _repeatable(shop: Workshop, effect: Effect) -> bool:
-    """Our own effects are idempotent by their ids; a channel says so itself."""
+def repeatable(shop: Workshop, effect: Effect) -> bool:
+    """Whether what may have arrived may go out again. Our own effects are idempotent by their ids; a channel says so itself."""
     channel = channel_of(shop, effect)
     return channel is None or channel.idempotent or channel.resend_when_uncertain
 

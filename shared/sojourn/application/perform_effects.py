@@ -7,8 +7,9 @@
        ▼
     PERFORMING ──deliver──▶ DONE | FAILED | DEAD | PENDING by the retry policy    `application.deliver`, `domain.delivery`
 
-The claim is a compare-and-set, so of two performers one goes on. A lease that ran out is uncertain: the message may be out. A
-channel that honours idempotency keys is simply called again; for one that does not, `on_uncertain` decides.
+The claim is a compare-and-set, so of two performers one goes on. A lease that ran out is uncertain, and so is a request that
+was sent and has no answer: the message may be out. A channel that honours idempotency keys is simply called again; for one that
+does not, `on_uncertain` decides.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from datetime import datetime
 
 from sojourn.application.breaker import heard, probe
 from sojourn.application.deliver import deliver, retry_policy
-from sojourn.application.holding import Gate, gate_of, held
-from sojourn.application.messages import RUNS_TOPIC, EffectMessage, RunMessage, message_about
+from sojourn.application.holding import Gate, gate_of, held, repeatable
+from sojourn.application.messages import RUNS_TOPIC, EffectMessage, RunMessage
 from sojourn.application.outcome import UNAVAILABLE, About, Measure, Outcome
 from sojourn.application.ports import Outgoing
 from sojourn.application.quota import give_back, take_from, takes
@@ -66,10 +67,11 @@ def _perform(shop: Workshop, stored: Stored[Effect] | None) -> Outcome:
         claim = _claim(shop, stored, now, fresh=lost_races > 0)
         if isinstance(claim, _Claim):
             return _deliver(shop, claim, now)
-        if claim is not None:
+        parked = claim is not None and claim.code == "parked"
+        if claim is not None and not (parked and _resumed_meanwhile(shop, stored.value)):
             return claim
         again = shop.store.get_many(Effect, [stored.value.id])[0]
-        if again is not None and again.value.token != stored.value.token:
+        if again is not None and not parked and again.value.token != stored.value.token:
             return Outcome("leased")
         stored = again
     return UNAVAILABLE
@@ -116,7 +118,8 @@ def _commit_claim(shop: Workshop, claim: _Claim, stored: Stored[Effect], also: S
 def _deliver(shop: Workshop, claim: _Claim, now: datetime) -> Outcome:
     """Deliver, write how it went, and tell the breaker; what was not delivered gives its message back."""
     delivery = deliver(shop, claim.effect, now)
-    after = settled(claim.effect, delivery, retry_policy(shop, claim.effect), now=shop.now())
+    policy, again = retry_policy(shop, claim.effect), repeatable(shop, claim.effect)
+    after = settled(claim.effect, delivery, policy, now=shop.now(), repeatable=again)
     outcome = _release(shop, after)
     if not outcome.retry and after.failed and after.rest is None:
         give_back(shop, after)
@@ -146,7 +149,7 @@ def _measures(shop: Workshop, effect: Effect) -> dict[Measure, float]:
 
 def _heard(shop: Workshop, claim: _Claim, delivery: Delivery) -> tuple[str, ...]:
     """What the breaker makes of it. The effect is written by now: a store that does not answer shall not undo that."""
-    gate, failed = claim.gate, delivery.outcome in ("retryable", "system")
+    gate, failed = claim.gate, delivery.outcome in ("retryable", "uncertain", "system")
     try:
         return heard(shop, gate.channel, gate.policy, failed=failed, probe=claim.probe) if gate.policy is not None else ()
     except Unavailable:
@@ -178,13 +181,13 @@ def _told_again(shop: Workshop, effect: Effect) -> Outcome:
 
 
 def _follow_ups(shop: Workshop, effect: Effect) -> list[Outgoing]:
-    """Wake the member whose node awaits the result; and for one that was parked, the second look at the journey."""
-    if effect.status.terminal:
-        stored = shop.store.get_many(Progress, [effect.progress_id])[0]
-        awaited = stored is not None and stored.value.awaits == effect.id
-        return [RunMessage(progress_id=effect.progress_id).to(RUNS_TOPIC, trace_id=effect.trace_id)] if awaited else []
-    if effect.parked:
-        head = shop.catalog.head(effect.journey_id, fresh=True)
-        resumed = head is None or head.status is not JourneyStatus.PAUSED
-        return [message_about(effect)] if resumed else []
-    return []
+    """Wake the member whose node awaits the result."""
+    stored = shop.store.get_many(Progress, [effect.progress_id])[0] if effect.status.terminal else None
+    awaited = stored is not None and stored.value.awaits == effect.id
+    return [RunMessage(progress_id=effect.progress_id).to(RUNS_TOPIC, trace_id=effect.trace_id)] if awaited else []
+
+
+def _resumed_meanwhile(shop: Workshop, effect: Effect) -> bool:
+    """The other half of resume's bargain: parked first, now read the head afresh; a message that says so could be lost."""
+    head = shop.catalog.head(effect.journey_id, fresh=True)
+    return head is None or head.status is not JourneyStatus.PAUSED

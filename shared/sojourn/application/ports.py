@@ -263,7 +263,7 @@ class Channel(Protocol):
     def deliver(self, effect: Effect, message: JsonValue, *, url: str | None = None) -> Delivery:
         """Deliver once, `effect.delivery_key` as idempotency key, of a message in parts those that `effect.rest` names.
 
-        Never raises for what the provider says or fails to say.
+        Never raises for what the provider says or fails to say; `retryable` only where the message cannot have arrived.
         """
         ...
 

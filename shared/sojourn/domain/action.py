@@ -15,8 +15,11 @@ from sojourn.domain.node import Action, EmitEventNode, EnrollJourneyNode, SendMe
 MAX_PAYLOAD_BYTES = 65_536
 
 
-def payload_of(node: Action, variables: Scope) -> tuple[Payload, tuple[str, ...]]:
-    """The payload, rendered now so that a retry sends the same words, and why placeholders stayed empty."""
+def payload_of(node: Action, variables: Scope, *, depth: int | None) -> tuple[Payload, tuple[str, ...]]:
+    """The payload, rendered now so that a retry sends the same words, and why placeholders stayed empty.
+
+    `depth`: the place of an event in a row of emitted ones; None: the first.
+    """
     match node:
         case SendMessageNode(settings=settings):
             rendered = render(settings.message, variables)
@@ -29,10 +32,10 @@ def payload_of(node: Action, variables: Scope) -> tuple[Payload, tuple[str, ...]
             return UpdateMember(_object(rendered.value)), rendered.reasons
         case EmitEventNode(settings=settings):
             rendered = render(settings.data, variables)
-            return EmitEvent(settings.name, _object(rendered.value)), rendered.reasons
+            return EmitEvent(settings.name, _object(rendered.value), depth), rendered.reasons
         case EnrollJourneyNode(settings=settings):
             rendered = render(settings.data, variables)
-            return EnrollJourney(settings.journey_id, _object(rendered.value)), rendered.reasons
+            return EnrollJourney(settings.journey_id, _object(rendered.value), depth), rendered.reasons
         case _:
             assert_never(node)
 

@@ -5,6 +5,7 @@
     delivered  ─▶ DONE
     permanent  ─▶ FAILED
     retryable  ─▶ PENDING by the retry policy, after its last attempt DEAD
+    uncertain  ─▶ the same where it may be repeated, else SKIPPED
     partial    ─▶ DONE where the parts that are missing are lost for good, else PENDING for those alone, or DEAD
     system     ─▶ PENDING without counting an attempt, for as long as it takes: nobody's message is lost by a fault of ours
 """
@@ -61,8 +62,8 @@ def parked(effect: Effect, *, now: datetime) -> Effect:
     return replace(after, sweep_at=None, sweep_count=0, updated_at=now)
 
 
-def settled(effect: Effect, delivery: Delivery, policy: RetryPolicy, *, now: datetime) -> Effect:
-    """The effect as a delivery leaves it."""
+def settled(effect: Effect, delivery: Delivery, policy: RetryPolicy, *, now: datetime, repeatable: bool = True) -> Effect:
+    """The effect as a delivery leaves it. `repeatable`: a message that may have arrived may go out again."""
     if delivery.outcome == "system":
         after = replace(effect, setbacks=effect.setbacks + 1, failure="system")
         return put_off(after, delivery.reason, until=now + SYSTEM_RETRY.pause(effect.id, after.setbacks), now=now)
@@ -78,7 +79,9 @@ def settled(effect: Effect, delivery: Delivery, policy: RetryPolicy, *, now: dat
             if answered.rest is None or not answered.rest.undelivered:
                 return _done(answered, delivery, now)
             return _again(answered, delivery, policy, now)
-        case "retryable":
+        case "uncertain" if not repeatable:
+            return closed(answered, EffectStatus.SKIPPED, f"uncertain: {delivery.reason}", now=now)
+        case "retryable" | "uncertain":
             return _again(answered, delivery, policy, now)
         case _:
             assert_never(delivery.outcome)
@@ -89,7 +92,7 @@ def _rest(before: Rest | None, delivery: Delivery) -> Rest | None:
     if delivery.outcome == "partial":
         earlier, found = before or Rest(), delivery.rest or Rest()
         return Rest(found.undelivered, (*earlier.failed, *found.failed), earlier.answers + 1)
-    if before is None or delivery.outcome == "retryable":
+    if before is None or delivery.outcome in ("retryable", "uncertain"):
         return before
     lost = before.undelivered if delivery.outcome == "permanent" else ()
     return replace(before, undelivered=(), failed=(*before.failed, *(f"{part} ({delivery.reason})" for part in lost)))

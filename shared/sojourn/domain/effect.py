@@ -42,18 +42,20 @@ class UpdateMember:
 
 @dataclass(frozen=True, slots=True)
 class EmitEvent:
-    """An event of the engine's own, taken in like any other."""
+    """An event of the engine's own, taken in like any other; the `depth`-th in a row of them, None: the first."""
 
     name: str
     data: JsonObject
+    depth: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class EnrollJourney:
-    """Start the member on another journey of the same bot."""
+    """Start the member on another journey of the same bot, by an event that counts in the same rows."""
 
     journey_id: str
     data: JsonObject
+    depth: int | None = None
 
 
 Payload: TypeAlias = SendMessage | CallWebhook | UpdateMember | EmitEvent | EnrollJourney
@@ -164,11 +166,12 @@ class Effect:
 class Delivery:
     """What a channel says about one delivery.
 
-    delivered; `permanent`: failed for good; `retryable`: worth another try, not before `retry_after` where the other side says
-    so; `partial`: but for `rest`; `system`: our own fault, such as a channel that nobody configured.
+    delivered; `permanent`: failed for good; `retryable`: it did not arrive and is worth another try, not before `retry_after`
+    where the other side says so; `uncertain`: it may have arrived, nobody has said so; `partial`: but for `rest`; `system`: our
+    own fault, such as a channel that nobody configured.
     """
 
-    outcome: Literal["delivered", "permanent", "retryable", "partial", "system"]
+    outcome: Literal["delivered", "permanent", "retryable", "uncertain", "partial", "system"]
     reason: str | None = None
     provider_id: str | None = None
     result: JsonValue = None

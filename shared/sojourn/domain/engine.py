@@ -153,8 +153,7 @@ def _receive(walk: Walk, event: Event) -> None:
 def _receive_at(walk: Walk, node: WaitForEvent, event: Event) -> None:
     for index, branch in enumerate(node.settings.branches):
         if _matches(walk, branch, event):
-            walk.consume(event)
-            walk.since = event.occurred_at
+            walk.move_by(event)
             walk.remember({"branch": branch.name, "event": event.name, "data": dict(event.data)})
             walk.leave(branch.name, index=index, reason=walk.because(f"event {event.name}", [branch.filter], event))
             run(walk)

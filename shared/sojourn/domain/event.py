@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import MAXYEAR, UTC, datetime, timedelta
 from typing import Annotated, Literal, TypeAlias
 
@@ -38,7 +38,9 @@ EARLIEST_YEAR = 2000
 MAX_FUTURE = timedelta(minutes=10)
 """How far a producer's clock may be ahead."""
 MAX_EMIT_DEPTH = 8
-"""Events that a journey emits may start journeys that emit events; after this many in a row it is a loop."""
+"""Events that a journey emits may move members whose journeys emit events; after this many in a row it is a loop."""
+LOOP_PAUSE = timedelta(hours=12)
+"""What is emitted so long after its cause begins a new row: a journey that starts itself again every day is no loop."""
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -74,6 +76,11 @@ class Event:
         return member_key(self.bot_id, self.member_id)
 
     @property
+    def cause(self) -> Cause:
+        """It as the cause of other events."""
+        return Cause(self.depth, self.occurred_at)
+
+    @property
     def trace_id(self) -> str:
         """The producer's trace, else one that follows from the event."""
         return self.trace or derived_trace_id(self.bot_id, self.member_id, self.id)
@@ -81,6 +88,18 @@ class Event:
     def variables(self) -> dict[str, object]:
         """What expressions see as `event` and `trigger`."""
         return {"id": self.id, "name": self.name, "occurred_at": self.occurred_at, "data": self.data}
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What of an event counts for those that it brings about: its place in the row of emitted ones, and when it occurred."""
+
+    depth: int
+    occurred_at: datetime
+
+    def next_depth(self, now: datetime) -> int:
+        """The place of an event that it brings about now."""
+        return 1 if now - self.occurred_at >= LOOP_PAUSE else self.depth + 1
 
 
 class _Metadata(BaseModel):
@@ -230,8 +249,3 @@ def write_log_entry(event: Event) -> bytes:
     payload = {"message": f"{event.name} emitted", "event": event.name, "metadata": metadata, "data": data}
     entry = {"timestamp": event.occurred_at.isoformat(), "jsonPayload": payload}
     return json.dumps(entry | ({"trace": event.trace} if event.trace else {})).encode()
-
-
-def emitted_by(event: Event, *, identifier: str, name: str, data: JsonObject, now: datetime) -> Event:
-    """The event that a passage started by `event` emits: same member, same trace, one deeper."""
-    return replace(event, id=identifier, name=name, data=data, occurred_at=now, depth=event.depth + 1, trace=event.trace_id)

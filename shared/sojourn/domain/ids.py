@@ -8,11 +8,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import zlib
+from functools import lru_cache
 
 ID_LENGTH = 26
 """Characters of an id: 130 bits of a sha256 in lower-case base32."""
 _ID_BYTES = 20
 """The least multiple of base32's five bytes that gives as many characters."""
+
+
+MAX_KEYS = 4_096
+"""Members whose ids a process has at hand: that of an event is asked for again and again."""
 
 
 def digest(*parts: str | int) -> bytes:
@@ -26,6 +31,7 @@ def derived_id(*parts: str | int) -> str:
     return base64.b32encode(digest(*parts)[:_ID_BYTES]).decode("ascii")[:ID_LENGTH].lower()
 
 
+@lru_cache(maxsize=MAX_KEYS)
 def member_key(bot_id: str, member_id: str) -> str:
     """The id of a member: `member_id` is unique only within its bot."""
     return derived_id("member", bot_id, member_id)

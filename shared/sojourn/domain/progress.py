@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sojourn.domain.event import Event, JsonObject
+from sojourn.domain.event import Cause, Event, JsonObject
 from sojourn.domain.ids import jitter
 from sojourn.domain.moment import period_of
 
@@ -67,6 +67,8 @@ class Progress:
 
     `since` is the logical time of what put the member where they are: the entry's event, the event that was waited for, the
     moment a wait was due. Events count for a wait from `since` on, by their own time, however late anything was processed.
+
+    `moved_by` is the last event that moved the member on; None: the trigger, or none that counts for `cause`.
     """
 
     id: str
@@ -93,6 +95,7 @@ class Progress:
     consumed: tuple[str, ...] = ()
     awaits: str | None = None
     goal: GoalReached | None = None
+    moved_by: Cause | None = None
     parked: bool = False
     extended: int = 0
     shard: int | None = None
@@ -105,6 +108,11 @@ class Progress:
     def trace_id(self) -> str:
         """The passage's trace. A member consumes several events over time: it is that of the one that started the passage."""
         return self.trigger.trace_id
+
+    @property
+    def cause(self) -> Cause:
+        """From what the events are counted that the passage emits now (decision 014)."""
+        return self.moved_by or self.trigger.cause
 
     @property
     def guards_its_key(self) -> bool:

@@ -142,7 +142,7 @@ def _split(walk: Walk, node: Split) -> None:
 
 
 def _act(walk: Walk, node: Action) -> None:
-    payload, reasons = payload_of(node, walk.scope(walk.before.trigger))
+    payload, reasons = payload_of(node, walk.scope(walk.before.trigger), depth=walk.depth)
     size = size_bytes(payload)
     if size > MAX_PAYLOAD_BYTES:
         return walk.finish(Status.ERROR, f"node {node.id!r} puts out {size:,} bytes; at most {MAX_PAYLOAD_BYTES:,}")

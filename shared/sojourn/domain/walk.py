@@ -40,7 +40,7 @@ class Walk:
         self.status, self.node_id, self.end_reason = before.status, before.node_id, before.end_reason
         self.schedule_at, self.since, self.awaits = before.schedule_at, before.since, before.awaits
         self.context, self.visits = before.context, dict(before.visits)
-        self.consumed, self.goal = before.consumed, before.goal
+        self.consumed, self.goal, self.moved_by = before.consumed, before.goal, before.moved_by
         self.steps: list[Step] = []
         self.effects: list[Effect] = []
         self._scope: Scope | None = None
@@ -90,6 +90,18 @@ class Walk:
         """An event counts once (design, section 5)."""
         self.changed = True
         self.consumed = (*self.consumed, event.id)[-MAX_CONSUMED_EVENTS:]
+
+    def move_by(self, event: Event) -> None:
+        """What the member was waiting for has come. Where neither it nor the trigger was emitted, there is no row to count."""
+        self.consume(event)
+        self.since = event.occurred_at
+        self.moved_by = event.cause if event.depth or self.before.trigger.depth else None
+
+    @property
+    def depth(self) -> int | None:
+        """The place of an event that is emitted now in the row of those that led to it; None: the first, as nearly all are."""
+        depth = (self.moved_by or self.before.trigger.cause).next_depth(self.now)
+        return depth if depth > 1 else None
 
     def remember(self, output: JsonObject) -> None:
         """Put what the node gave into the context, unless the document would grow out of bounds: then only that it did."""
@@ -161,6 +173,7 @@ class Walk:
             consumed=self.consumed,
             awaits=self.awaits,
             goal=self.goal,
+            moved_by=self.moved_by,
             since=self.since,
             parked=False,
             sweep_at=sweep_moment(self.before.id, self.status, self.schedule_at, awaits=self.awaits, now=self.now),

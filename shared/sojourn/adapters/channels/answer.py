@@ -4,6 +4,7 @@
 
     2xx  delivered          207 with {"failed": [{"part", "reason", "permanent"}]}  but for those parts
     408 425 429 5xx  worth another try, not before Retry-After                      other  refused for good
+    502 504  uncertain: a gateway had no answer in time, what stands behind it may have done its work
     401 to credentials of ours  a failure of the system: the secret is wrong, not the member
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from time import monotonic
-from typing import Annotated
+from typing import Annotated, Literal
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
@@ -27,6 +28,7 @@ MAX_PARTS = 500
 MAX_DELAY_DIGITS = 9
 
 _RETRYABLE = frozenset({408, 425, 429})
+_UNCERTAIN = frozenset({502, 504})
 
 
 class _Failed(BaseModel):
@@ -59,7 +61,8 @@ def read_answer(response: httpx.Response, *, of: str, with_credentials: bool) ->
     if response.status_code == httpx.codes.UNAUTHORIZED and with_credentials:
         return Delivery("system", reason=f"{reason}: it does not take the channel's credentials")
     if response.is_server_error or response.status_code in _RETRYABLE:
-        return Delivery("retryable", reason=reason, retry_after=_retry_after(response.headers))
+        outcome: Literal["uncertain", "retryable"] = "uncertain" if response.status_code in _UNCERTAIN else "retryable"
+        return Delivery(outcome, reason=reason, retry_after=_retry_after(response.headers))
     return Delivery("permanent", reason=reason)
 
 

@@ -29,6 +29,8 @@ TIMEOUT_SECONDS = 10.0
 """For each step of a request; well below the effect's lease."""
 MAX_SHOWN_CHARACTERS = 200
 
+_UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.LocalProtocolError)
+"""There was no connection, or nothing that could go over it; after any other error the request may have arrived."""
 _OWN_FIELDS = ("journey_id", "progress_id", "bot_id", "member_id", "node_id")
 _USER_INFO = re.compile(r"//[^/]*@")
 
@@ -80,11 +82,8 @@ class WebhookChannel:
         try:
             with self._post(address, effect, message, headers=self._headers if url is None else {}) as response:
                 return read_answer(response, of=shown, with_credentials=bool(self._headers) and url is None)
-        except httpx.TimeoutException:
-            return Delivery("retryable", reason=f"no answer in time from {shown}")
         except httpx.TransportError as error:
-            said = f": {error}" if isinstance(error, httpx.NetworkError) else ""  # others quote headers, which may be secret
-            return Delivery("retryable", reason=f"{type(error).__name__}: {shown}{said}")
+            return Delivery("retryable" if isinstance(error, _UNSENT) else "uncertain", reason=_told(error, shown))
         except (httpx.InvalidURL, ValueError) as error:  # a host that no name server can be asked for
             return Delivery("permanent", reason=f"not an address: {shown}: {type(error).__name__}")
 
@@ -111,6 +110,13 @@ def address_fault(address: str) -> str | None:
         return f"not an address: {_shown(before.split('//')[0] + '//' + after if before else address)}: {type(error).__name__}"
     safe = bool(url.host) and (url.scheme == "https" or (url.scheme == "http" and _is_loopback(url.host)))
     return None if safe else f"not an https address: {_shown(address)}"
+
+
+def _told(error: httpx.TransportError, shown: str) -> str:
+    """What went wrong; errors of the protocol quote headers, which may be secret."""
+    if isinstance(error, httpx.TimeoutException):
+        return f"no answer in time from {shown}"
+    return f"{type(error).__name__}: {shown}{f': {error}' if isinstance(error, httpx.NetworkError) else ''}"
 
 
 def _is_loopback(host: str) -> bool:
