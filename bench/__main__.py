@@ -1,76 +1,120 @@
-"""`make bench`: the engine alone, the whole in-process way, the cold start.
+"""`make bench`: what Sojourn costs and how fast it is. Figures are medians of several runs, beside references of the same run.
 
-Machines are shared and noisy, so a figure alone says little. Every throughput is therefore also given as a ratio to a reference
-loop that the same run measures between the same two samples (sha256 of 64 bytes: plain CPU, no allocation to speak of), and the
-best of several samples is taken: noise only ever slows down.
+::
+
+    python -m bench                      everything, about a quarter of an hour; the table also into bench/results.md and .json
+    python -m bench --only limit,push    some of it          --quick: only whether it runs          --json: for machines
+
+Machines are shared and noisy: compare ratios, not machines. The emulators keep their data in memory.
 """
 
 from __future__ import annotations
 
-import hashlib
+import argparse
 import json
+import os
+import platform
+import subprocess
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypeAlias, cast
 
-from bench import cold_start, engine, in_process
+from bench.figure import Figure, markdown
+from emulator.errors import EmulatorsMissing
 
-SAMPLES = 15
-REFERENCE_LOOPS = 200_000
+RESULTS = Path(__file__).parent / "results"
+ITEMS = {
+    "engine": "engine",
+    "in-process": "in_process",
+    "operations": "operations",
+    "irrelevant": "irrelevant",
+    "sweep": "sweep",
+    "cold-start": "cold_start",
+    "limit": "limit",
+    "end-to-end": "end_to_end",
+    "push": "push",
+}
+PACKAGES = ("google-cloud-firestore", "google-cloud-pubsub", "functions-framework", "pydantic")
+RUNS = 3
 
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A throughput: the best sample, and its ratio to the reference measured right beside it."""
-
-    name: str
-    per_second: float
-    ratio: float
-    target_per_second: float
-
-
-def measure(name: str, sample: Callable[[], tuple[int, float]], *, target: float) -> Figure:
-    """Take samples of (operations, seconds), a reference beside each."""
-    figures = []
-    for _ in range(SAMPLES):
-        reference = reference_per_second()
-        operations, seconds = sample()
-        figures.append((operations / seconds, operations / seconds / reference))
-    best = max(figures)
-    return Figure(name, best[0], best[1], target)
+Measure: TypeAlias = Callable[[int, bool], Iterable[Figure]]
 
 
-def reference_per_second() -> float:
-    """sha256 digests of 64 bytes a second."""
-    block = b"x" * 64
-    begin = time.perf_counter()
-    for _ in range(REFERENCE_LOOPS):
-        hashlib.sha256(block).digest()
-    return REFERENCE_LOOPS / (time.perf_counter() - begin)
+def main() -> int:
+    """The exit code: 1 where a target is missed, unless it was only to be seen whether it runs."""
+    asked = _asked()
+    figures: list[Figure] = []
+    for item in asked.only:
+        try:
+            figures += _told(cast(Measure, import_module(f"bench.{ITEMS[item]}").measure)(asked.runs, asked.quick))
+        except EmulatorsMissing as missing:
+            sys.stderr.write(f"{item}: not measured: {missing}\n")
+    machine = _machine()
+    if asked.json:
+        sys.stdout.write(json.dumps({"machine": machine, "figures": [asdict(one) for one in figures]}) + "\n")
+    elif not asked.quick and len(asked.only) == len(ITEMS):
+        _write(machine, figures)
+    return int(not asked.quick and any(one.met is False for one in figures))
 
 
-def main() -> None:
-    """Measure everything; `--json` prints it for machines. Exit code 1 where a target is missed."""
-    figures = [
-        measure("advance: node steps", engine.node_steps, target=30_000),
-        measure("in-process: hops (push body, function, memory store)", in_process.hops, target=1_500),
-    ]
-    starts = cold_start.imports()
-    if "--json" in sys.argv[1:]:
-        sys.stdout.write(json.dumps({"throughput": [asdict(f) for f in figures], "import": [asdict(s) for s in starts]}) + "\n")
-        return
-    for figure in figures:
-        sys.stdout.write(
-            f"{figure.name:<56} {figure.per_second:>10,.0f} /s  (target {figure.target_per_second:,.0f}; "
-            f"{figure.ratio:.4f} of the reference)\n"
-        )
-    for start in starts:
-        sys.stdout.write(
-            f"{'import functions/' + start.function + '/main.py':<56} {start.seconds:>10.2f} s   "
-            f"(target 0.80) {start.peak_mib:>5.0f} MiB (target 120)\n"
-        )
+def _asked() -> argparse.Namespace:
+    def items(text: str) -> list[str]:
+        unknown = [item for item in text.split(",") if item not in ITEMS]
+        if unknown:
+            raise argparse.ArgumentTypeError(f"no item {unknown[0]!r}; there are {', '.join(ITEMS)}")
+        return text.split(",")
+
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure Sojourn on this machine.")
+    parser.add_argument("--only", type=items, default=list(ITEMS), help=f"some of {','.join(ITEMS)}")
+    parser.add_argument("--runs", type=int, default=RUNS, help="samples of each figure; default: %(default)s")
+    parser.add_argument("--quick", action="store_true", help="one small sample: does it run?")
+    parser.add_argument("--json", action="store_true", help="for machines")
+    asked = parser.parse_args()
+    if asked.quick:
+        asked.runs = 1
+    return asked
+
+
+def _told(figures: Iterable[Figure]) -> Sequence[Figure]:
+    """All of them, and each on stderr as it comes."""
+    found = []
+    for one in figures:
+        sys.stderr.write(markdown([one]).splitlines()[-1] + "\n")
+        found.append(one)
+    return found
+
+
+def _machine() -> dict[str, str]:
+    """What the figures depend on, and nothing that names the machine."""
+    models = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    return {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "commit": commit.stdout.strip(),
+        "command": "python -m bench",
+        "cores": f"{os.cpu_count()} x {models[0] if models else platform.machine()}",
+        "python": platform.python_version(),
+        **{name: version(name) for name in PACKAGES},
+    }
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text().splitlines() if Path(path).exists() else []
+
+
+def _write(machine: dict[str, str], figures: Sequence[Figure]) -> None:
+    facts = "; ".join(f"{name} {value}" for name, value in machine.items())
+    text = f"# Figures\n\n{facts}.\nThe emulators keep their data in memory, on the same cores.\n\n{markdown(figures)}\n"
+    RESULTS.with_suffix(".md").write_text(text)
+    found = {"machine": machine, "figures": [asdict(one) for one in figures]}
+    RESULTS.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n")
+    sys.stdout.write(f"written to {RESULTS.name}.md and .json in bench/\n")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bench.figure import Figure, figure
 from emulator.functions_table import REPOSITORY, load_functions_table
 
 RUNS = 3
+TARGET_SECONDS, TARGET_MIB = 0.8, 120
 IMPORT = r"""
 import json, pathlib, re, resource, runpy, sys, time
 begin = time.perf_counter()
@@ -39,3 +42,10 @@ def _import(function: str) -> tuple[float, float]:
     command = [sys.executable, "-c", IMPORT, str(REPOSITORY / "functions" / function / "main.py")]
     seconds, mib = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return seconds, mib
+
+
+def measure(runs: int, quick: bool) -> Iterable[Figure]:
+    """Every function of the table."""
+    for start in imports():
+        yield figure("cold start", f"import of {start.function}", [start.seconds], "s", most=TARGET_SECONDS)
+        yield figure("cold start", f"memory of {start.function} after it", [start.peak_mib], "MiB", most=TARGET_MIB)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from bench.figure import Figure, figure, rated
 from sojourn.domain.definition import Definition
 from sojourn.domain.engine import advance
 from sojourn.domain.event import Event
@@ -13,6 +15,7 @@ from sojourn.domain.progress import Progress, Status
 from sojourn.domain.stimulus import Resume
 
 PASSAGES = 1_000
+TARGET_PER_SECOND = 30_000
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
@@ -71,3 +74,10 @@ def node_steps() -> tuple[int, float]:
     begin = time.perf_counter()
     steps = sum(len(advance(definition, one, Resume(), member=None, now=NOW).progress.trail) for one in members)
     return steps, time.perf_counter() - begin
+
+
+def measure(runs: int, quick: bool) -> Iterable[Figure]:
+    """Each sample beside a reference loop of the same moment."""
+    rates, ratios = rated(node_steps, runs)
+    yield figure("engine", "advance alone, node steps", rates, "/s", least=TARGET_PER_SECOND)
+    yield figure("engine", "the same to sha256 of 64 bytes", ratios, "")

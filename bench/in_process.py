@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterable
 from datetime import timedelta
 
 from bench.engine import NOW
+from bench.figure import Figure, figure, rated
 from emulator.functions_table import load_functions_table
 from emulator.in_process import InProcessCloud, call, load_functions
 from sojourn.application.lifecycle import publish_journey
@@ -16,6 +18,7 @@ from sojourn.domain.progress import Progress
 from sojourn.runtime.envelope import push_body
 
 MEMBERS = 1_000
+TARGET_PER_SECOND = 1_500
 
 
 def waits() -> Definition:
@@ -56,3 +59,10 @@ def _joined(number: int) -> bytes:
     data = {"bot_id": "b", "member_id": f"m{number}", "total": 120}
     payload = {"event": "joined", "metadata": {"support_journey": True, "event_id": f"e{number}"}, "data": data}
     return json.dumps({"timestamp": NOW.isoformat(), "jsonPayload": payload}).encode()
+
+
+def measure(runs: int, quick: bool) -> Iterable[Figure]:
+    """Each sample beside a reference loop of the same moment."""
+    rates, ratios = rated(hops, runs)
+    yield figure("in-process", "a hop from push body to memory store", rates, "/s", least=TARGET_PER_SECOND)
+    yield figure("in-process", "the same to sha256 of 64 bytes", ratios, "")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from bisect import bisect_left, bisect_right, insort
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
@@ -48,6 +49,8 @@ class MemoryStore:
         self._lock = threading.RLock()
         self._documents: dict[type, _Documents] = defaultdict(dict)
         self._by_member: dict[tuple[type, str], set[str]] = defaultdict(set)
+        self._swept: dict[tuple[type, int], list[Moment]] = defaultdict(list)
+        """For each kind and shard when documents are due, in order: the sweep's index."""
         self._versions = 0
         self.reads: Counter[str] = Counter()
         self.writes: Counter[str] = Counter()
@@ -75,7 +78,7 @@ class MemoryStore:
                 return CommitResult.CONFLICT
         for write in commit:
             if isinstance(write, Delete):
-                self._documents[type(write.record)].pop(write.record.id)
+                self._unindex(self._documents[type(write.record)].pop(write.record.id).value)
             else:
                 self._put(write.record)
         return CommitResult.APPLIED
@@ -83,11 +86,21 @@ class MemoryStore:
     def _put(self, record: Record) -> None:
         self._versions += 1
         self.writes[type(record).__name__] += 1
+        before = self._documents[type(record)].get(record.id)
         self._documents[type(record)][record.id] = Stored(record, self._versions)
+        if before is not None:
+            self._unindex(before.value)
+        if isinstance(record, Progress | Effect) and record.shard is not None and record.sweep_at is not None:
+            insort(self._swept[type(record), record.shard], (record.sweep_at, record.id))
         if isinstance(record, Progress):
             self._by_member[Progress, record.member_key].add(record.id)
         elif isinstance(record, MemberEvent):
             self._by_member[MemberEvent, record.event.member_key].add(record.id)
+
+    def _unindex(self, record: Record) -> None:
+        if isinstance(record, Progress | Effect) and record.shard is not None and record.sweep_at is not None:
+            index = self._swept[type(record), record.shard]
+            del index[bisect_left(index, (record.sweep_at, record.id))]
 
     def scan(self, kind: type[R]) -> Iterator[R]:
         with self._lock:
@@ -97,15 +110,14 @@ class MemoryStore:
     def due(
         self, kind: type[S], shard: int, *, since: datetime | None, until: datetime, after: Stored[S] | None = None
     ) -> list[Stored[S]]:
-        def wanted(record: Progress | Effect) -> bool:
-            moment = record.sweep_at
-            return record.shard == shard and moment is not None and (since is None or moment >= since) and moment <= until
-
-        def order(stored: Stored[S]) -> tuple[datetime, str]:
-            return stored.value.sweep_at or until, stored.value.id
-
-        found = sorted(self._query(kind, wanted), key=order)
-        return [stored for stored in found if after is None or order(stored) > order(after)][:MAX_PAGE]
+        with self._lock:
+            self.queries[kind.__name__] += 1
+            index, documents = self._swept[kind, shard], self._documents[kind]
+            first = bisect_left(index, (since, "")) if since is not None else 0
+            if after is not None and after.value.sweep_at is not None:
+                first = max(first, bisect_right(index, (after.value.sweep_at, after.value.id)))
+            last = bisect_right(index, until, key=lambda entry: entry[0])
+            return [documents[identifier] for _, identifier in index[first : min(last, first + MAX_PAGE)]]
 
     def listeners(self, member_key: str, event_name: str) -> list[str]:
         with self._lock:
