@@ -353,4 +353,4 @@ def test_no_line_says_who_was_written_to_what(heard: Heard) -> None:
     assert heard.counts["rejected"] == 2
     told, effect = str(heard.lines), heard.only(Effect)
     assert effect.payload.message == "Dear Canary"
-    assert [word for word in (MEMBER, "Canary", JOURNEY, effect.id, effect.progress_id, "410") if word in told] == []
+    assert [word for word in (MEMBER, "Canary", JOURNEY, effect.id, effect.progress_id, "410 Gone") if word in told] == []
