@@ -23,6 +23,7 @@ from emulator.local_cloud import LocalCloud, LocalCloudSettings
 from emulator.pubsub import Message
 from sojourn.application.lifecycle import publish_journey
 from sojourn.application.workshop import Workshop
+from sojourn.domain.definition import Definition
 from sojourn.runtime.application import compose
 from sojourn.runtime.settings import VARIABLES, read_settings
 
@@ -34,7 +35,7 @@ PATIENCE_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """A running cloud with the reference journey published, and a workshop on its stores."""
+    """A running cloud, and a workshop on its stores."""
 
     cloud: LocalCloud
     shop: Workshop
@@ -63,8 +64,17 @@ def only(*names: str) -> FunctionsTable:
 
 
 @contextmanager
-def running(table: FunctionsTable, *, sources: Path = REPOSITORY / "functions") -> Iterator[Bench]:
-    """Raises EmulatorsMissing."""
+def running(
+    table: FunctionsTable,
+    *,
+    definition: Definition | None = None,
+    sources: Path = REPOSITORY / "functions",
+    stands_still: bool = True,
+) -> Iterator[Bench]:
+    """With one journey published, by default the reference journey. The clock stands still, or is the real one.
+
+    Raises EmulatorsMissing.
+    """
     with TemporaryDirectory(prefix="sojourn-bench-") as folder, _fast_java():
         clock_file = Path(folder) / "clock"
         write_clock(clock_file, START)
@@ -74,11 +84,14 @@ def running(table: FunctionsTable, *, sources: Path = REPOSITORY / "functions") 
             state_dir=Path(folder),
             ticking=False,
             table=table,
-            environment={VARIABLES["clock_file"]: str(clock_file), VARIABLES["shards"]: str(SHARDS)},
+            environment={
+                VARIABLES["shards"]: str(SHARDS),
+                **({VARIABLES["clock_file"]: str(clock_file)} if stands_still else {}),
+            },
         )
         with LocalCloud(settings, say=_say) as cloud:
             shop = compose(read_settings(cloud.environment))
-            publish_journey(shop, journey())
+            publish_journey(shop, definition or journey())
             yield Bench(cloud, shop, clock_file)
 
 

@@ -138,8 +138,13 @@ def load_main(path: Path) -> ModuleType:
 
 def call(function: Function, body: bytes, *, method: str = "POST") -> tuple[str, int]:
     """Call a function with a real request."""
+    return function(request_of(body, method=method))
+
+
+def request_of(body: bytes, *, method: str = "POST") -> Request:
+    """A real request, as a server makes one of what came over the wire."""
     builder = EnvironBuilder(method=method, data=body, content_type="application/json")
     try:
-        return function(Request(builder.get_environ()))
+        return Request(builder.get_environ())
     finally:
         builder.close()

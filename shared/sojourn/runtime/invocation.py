@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
+from typing import Any
 
 from sojourn.application.outcome import About, Measure, Outcome
 from sojourn.application.ports import Outgoing, Publisher, Span
@@ -48,7 +49,9 @@ class Work:
 
     def take_rest(self) -> Counter[str]:
         """The same of those that nobody has asked for."""
-        rest = sum(self._published.values(), Counter[str]())
+        rest = Counter[str]()
+        for counts in self._published.values():
+            rest.update(counts)
         self._published.clear()
         return rest
 
@@ -79,13 +82,17 @@ class Invocation:
     def finish(self, line: Line, work: Work | None) -> Line:
         """The line with all that is known; the span is shown. Without `work` it came to nothing before it began."""
         passed = timedelta(seconds=perf_counter() - self._began)
-        line = replace(line, outcomes=self.outcomes, measures=self.measures, duration_ms=passed // timedelta(milliseconds=1))
+        known: dict[str, Any] = {
+            "outcomes": self.outcomes,
+            "measures": self.measures,
+            "duration_ms": passed // timedelta(milliseconds=1),
+        }
         trace_id = (self.about and self.about.trace_id) or (self.parent and self.parent.trace_id)
         if work is None or not trace_id:  # it is about many, or about nobody
-            return line
+            return replace(line, **known)
         own, tracing = TraceContext(trace_id, work.span_id(trace_id)), work.tracing
         trace = trace_name(tracing.project, own.trace_id)
-        line = replace(line, published=work.take(trace_id), trace=trace, span=own.span_id)
+        line = replace(line, **known, published=work.take(trace_id), trace=trace, span=own.span_id)
         if tracing.spans is not None:
             tracing.spans.record(self._span(line, own, passed))
         return line
@@ -102,8 +109,8 @@ class Invocation:
 def finish(invocations: Sequence[Invocation], lines: Sequence[Line], work: Work | None) -> list[Line]:
     """The line of each invocation, complete. What was published about none of their traces stands on the first."""
     first, *others = [invocation.finish(line, work) for invocation, line in zip(invocations, lines, strict=True)]
-    rest = work.take_rest() if work is not None else Counter[str]()
-    return [replace(first, published=Counter(first.published or {}) + rest), *others]
+    rest = work.take_rest() if work is not None else None
+    return [replace(first, published=Counter(first.published or {}) + rest) if rest else first, *others]
 
 
 @dataclass(frozen=True, slots=True)
