@@ -1,6 +1,6 @@
 """A local cloud for a benchmark: fresh emulators, the functions that it needs, a clock that is moved by hand.
 
-The emulators keep their data in memory. They get more of it than in tests, and Java's optimising compiler.
+The emulators keep their data in memory. They get more of it than in tests.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from sojourn.domain.definition import Definition
 from sojourn.runtime.application import compose
 from sojourn.runtime.settings import VARIABLES, read_settings
 
-JAVA_OPTIONS = "-Xms2g -Xmx4g -Xmn1g -XX:TieredStopAtLevel=4"
+JAVA_OPTIONS = "-Xms2g -Xmx4g -Xmn1g"
 SHARDS = 2
 """Fewer than by default: the Firestore emulator walks all documents for each query of the sweep."""
 PATIENCE_SECONDS = 600.0

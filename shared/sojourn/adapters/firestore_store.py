@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeAlias
 
-import grpc
 from google.api_core.exceptions import (
     Aborted,
     AlreadyExists,
@@ -30,10 +29,10 @@ from google.api_core.exceptions import (
 from google.api_core.retry import Retry, if_exception_type
 from google.cloud.firestore_v1 import types
 from google.cloud.firestore_v1.services.firestore import FirestoreClient
-from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcTransport
 from google.rpc import code_pb2
 
 from sojourn.adapters import firestore_queries as queries
+from sojourn.adapters.firestore_channel import emulator_transport, google_transport
 from sojourn.adapters.firestore_codec import Document, decode, encode, encode_changes, identifier_of, path_of
 from sojourn.application.records import (
     MAX_PAGE,
@@ -87,7 +86,7 @@ class FirestoreStore:
     """Make it in the process that uses it: a gRPC channel survives no fork. With `emulator_host`, Google is not asked."""
 
     def __init__(self, project: str, database: str = "(default)", *, emulator_host: str | None = None) -> None:
-        self._client = FirestoreClient(transport=_emulator(emulator_host)) if emulator_host else FirestoreClient()
+        self._client = FirestoreClient(transport=emulator_transport(emulator_host) if emulator_host else google_transport())
         self._metadata = (("authorization", "Bearer owner"),) if emulator_host else ()  # or the emulator refuses batches
         self._database = f"projects/{project}/databases/{database}"
         self._root = f"{self._database}/documents"
@@ -255,12 +254,6 @@ class FirestoreStore:
 
     def _call(self, method: Any, request: Any) -> Any:
         return method(request, retry=_RETRY, timeout=REQUEST_TIMEOUT_SECONDS, metadata=self._metadata)
-
-
-def _emulator(host: str) -> FirestoreGrpcTransport:
-    # A proxy of the environment is not for loopback; answers are not bounded by gRPC's 4 MiB.
-    options = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", -1)]
-    return FirestoreGrpcTransport(channel=grpc.insecure_channel(host, options=options))
 
 
 @contextmanager
