@@ -9,8 +9,8 @@ import grpc
 from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcTransport
 
 _IN_ONE_THREAD = ("SingleThreadedUnaryStream", 1)
-"""Otherwise gRPC hands each document of an answer from a thread of its own to ours, which costs about as much CPU as to decode it
-(`grpc.experimental.ChannelOptions`)."""
+"""Otherwise gRPC hands each document of an answer from a thread of its own to ours, which costs about as much CPU as to decode
+it (`grpc.experimental.ChannelOptions`)."""
 
 
 def google_transport() -> FirestoreGrpcTransport:
