@@ -34,6 +34,8 @@ ITEMS = {
     "operations": "operations",
     "irrelevant": "irrelevant",
     "sweep": "sweep",
+    "sweep-emulator": "sweep_emulator",
+    "simulation": "simulation",
     "cold-start": "cold_start",
     "limit": "limit",
     "end-to-end": "end_to_end",

@@ -1,4 +1,4 @@
-"""`advance` alone: no store, no messages."""
+"""`advance` alone: no store, no messages. For a mix of rules, for the reference journey, and for each kind of node."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from bench.figure import Figure, figure, rated
+from bench.kinds import BOUGHT, SETTINGS, journey_of
+from bench.reference import journey as reference
 from sojourn.domain.definition import Definition
 from sojourn.domain.engine import advance
 from sojourn.domain.event import Event
 from sojourn.domain.progress import Progress, Status
-from sojourn.domain.stimulus import Resume
+from sojourn.domain.stimulus import Due, EventReceived, Resume, Stimulus
 
-PASSAGES = 1_000
+PASSAGES, QUICK_PASSAGES = 1_000, 50
+NODES = 10
+"""Of one kind, in a row."""
 TARGET_PER_SECOND = 30_000
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -76,8 +81,34 @@ def node_steps() -> tuple[int, float]:
     return steps, time.perf_counter() - begin
 
 
+def visits(definition: Definition, passages: int) -> tuple[int, float]:
+    """(nodes visited, seconds) of passages to the very end, the clock and events among what moves them."""
+    members = [replace(entered(definition), id=f"p{number}", member_key=f"k{number}") for number in range(passages)]
+    bought = Event("e2", BOUGHT, "b", "m1", NOW, {})
+    begin = time.perf_counter()
+    for member in members:
+        progress = member
+        while not progress.status.terminal:
+            progress = advance(definition, progress, _stimulus(progress, bought), member=None, now=NOW).progress
+        assert progress.status is Status.ENDED, progress
+    seconds = time.perf_counter() - begin
+    return passages * len(definition.nodes), seconds
+
+
+def _stimulus(progress: Progress, bought: Event) -> Stimulus:
+    if progress.listens:
+        return EventReceived(replace(bought, id=progress.node_id or "", occurred_at=progress.since))
+    return Due(progress.schedule_at) if progress.schedule_at else Resume()
+
+
 def measure(runs: int, quick: bool) -> Iterable[Figure]:
     """Each sample beside a reference loop of the same moment."""
     rates, ratios = rated(node_steps, runs)
     yield figure("engine", "advance alone, node steps", rates, "/s", least=TARGET_PER_SECOND)
     yield figure("engine", "the same to sha256 of 64 bytes", ratios, "")
+    passages = QUICK_PASSAGES if quick else PASSAGES
+    whole, _ = rated(partial(visits, reference(), passages), runs)
+    yield figure("engine", "reference journey, nodes", whole, "/s")
+    for kind in SETTINGS:
+        rates, _ = rated(partial(visits, journey_of(kind, nodes=NODES), passages), runs)
+        yield figure("engine", f"{NODES} of {kind}, nodes", rates, "/s")

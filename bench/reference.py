@@ -7,7 +7,7 @@ count the same, for both are asked through the same ports.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,10 +18,13 @@ from bench.counting import CountingPublisher, Ledger, counting_store
 from emulator.functions_table import load_functions_table
 from emulator.google import start_firestore, start_pubsub
 from emulator.pubsub import PubSub
+from sojourn.application import messages as topics
 from sojourn.application.catalog import Catalog
 from sojourn.application.ingest import ingest
 from sojourn.application.lifecycle import publish_journey
-from sojourn.application.messages import RUNS_TOPIC, RunMessage, SweepMessage
+from sojourn.application.messages import SweepMessage
+from sojourn.application.perform_effects import perform_effects
+from sojourn.application.ports import Outgoing
 from sojourn.application.run_journeys import run_journeys
 from sojourn.application.sweep import sweep
 from sojourn.application.workshop import Limits, Workshop
@@ -57,25 +60,32 @@ def _branch(identifier: str, condition: str) -> dict[str, object]:
     return {"id": identifier, "key": "branch", "settings": {"branches": [{"name": "yes", "condition": condition}]}}
 
 
-def log_line(number: int, *, at: datetime = START) -> bytes:
-    """The log entry that starts a member."""
+def log_line(number: int, *, at: datetime = START, event: str = "joined") -> bytes:
+    """The log entry that starts a member; with another event, what they did next."""
     data = {"bot_id": BOT, "member_id": f"m{number}", "total": number, "tier": "gold" if number % 2 else "tin"}
-    payload = {"event": "joined", "metadata": {"support_journey": True, "event_id": f"e{number}"}, "data": data}
+    identifier = f"e{number}" if event == "joined" else f"{event}{number}"
+    payload = {"event": event, "metadata": {"support_journey": True, "event_id": identifier}, "data": data}
     return json.dumps({"timestamp": at.isoformat(), "jsonPayload": payload}).encode()
 
 
-def count(cloud: InMemory, *, members: int) -> Ledger:
-    """Lead members from the log line to the end. The ledger's stages: `enter`, `hop`, `sweep`, and `idle` for a quiet tick."""
+def count(cloud: InMemory, *, members: int, definition: Definition | None = None, then: str | None = None) -> Ledger:
+    """Lead members from the log line to the end, by default of the reference journey; `then`: an event that moves them on.
+
+    The ledger's stages: `enter`, `hop`, `effect`, `event`, `sweep`, and `idle` for a quiet tick.
+    """
     ledger = Ledger()
     shop = _counted(cloud.shop, ledger)
-    publish_journey(cloud.shop, journey())
+    publish_journey(cloud.shop, definition or journey())
     for number in range(-1, members):  # the first fills the caches, and is not counted
-        stage = "enter" if number >= 0 else "warm"
-        ledger.work(stage, partial(ingest, shop, [log_line(number)]))
-        _run(shop, ledger, "hop" if number >= 0 else "warm")
+        ledger.work("enter" if number >= 0 else "warm", partial(ingest, shop, [log_line(number)]))
+        _deliver(shop, ledger, warm=number < 0)
+    for number in range(-1, members if then else -1):
+        line = log_line(number, at=START + timedelta(minutes=1), event=then or "")
+        ledger.work("event" if number >= 0 else "warm", partial(ingest, shop, [line]))
+        _deliver(shop, ledger, warm=number < 0)
     cloud.clock.set(START + WAIT)
     ledger.work("sweep", partial(sweep, shop, [SweepMessage()]))
-    _run(shop, ledger, "hop")
+    _deliver(shop, ledger)
     left = [progress for progress in cloud.store.scan(Progress) if progress.status is not Status.ENDED]
     assert not left, left[:3]
     for minute in range(1, IDLE_TICKS + 1):
@@ -84,12 +94,25 @@ def count(cloud: InMemory, *, members: int) -> Ledger:
     return ledger
 
 
-def _run(shop: Workshop, ledger: Ledger, stage: str) -> None:
-    """Deliver the messages for hops, and those that they bring forth."""
-    while waiting := [message for message in ledger.published if message.topic == RUNS_TOPIC]:
-        ledger.published.clear()
+def _deliver(shop: Workshop, ledger: Ledger, *, warm: bool = False) -> None:
+    """Deliver the messages, and those that they bring forth, one at a time."""
+    while ledger.published:
+        waiting, ledger.published = ledger.published, []
         for message in waiting:
-            ledger.work(stage, partial(run_journeys, shop, [RunMessage.model_validate_json(message.data)]))
+            stage, use_case = _use_case(shop, message)
+            ledger.work("warm" if warm else stage, use_case)
+
+
+def _use_case(shop: Workshop, message: Outgoing) -> tuple[str, Callable[[], object]]:
+    match message.topic:
+        case topics.RUNS_TOPIC:
+            return "hop", partial(run_journeys, shop, [topics.RunMessage.model_validate_json(message.data)])
+        case topics.EFFECTS_TOPIC:
+            return "effect", partial(perform_effects, shop, [topics.EffectMessage.model_validate_json(message.data)])
+        case topics.EVENTS_TOPIC:
+            return "event", partial(ingest, shop, [message.data])
+        case _:
+            raise AssertionError(message)
 
 
 def _counted(shop: Workshop, ledger: Ledger) -> Workshop:

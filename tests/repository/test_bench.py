@@ -9,7 +9,9 @@ import sys
 import pytest
 
 from bench.figure import figure, markdown
+from bench.kinds import SETTINGS
 from emulator.functions_table import REPOSITORY
+from sojourn.domain.outline import KINDS, TRIGGERS
 
 
 def test_a_figure_is_the_median_with_its_range_and_whether_the_target_is_met() -> None:
@@ -23,9 +25,14 @@ def test_a_figure_is_the_median_with_its_range_and_whether_the_target_is_met() -
 def test_the_items_that_need_no_emulators_run() -> None:
     command = [sys.executable, "-m", "bench", "--quick", "--json", "--only", "engine,operations,irrelevant,sweep"]
     found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, cwd=REPOSITORY).stdout)
-    assert {one["item"] for one in found["figures"]} == {"engine", "operations", "irrelevant events", "sweep, memory"}
+    items = {one["item"] for one in found["figures"]}
+    assert {"engine", "operations", "operations, wait_for_event", "irrelevant events", "sweep, memory"} <= items
     counted = {one["name"]: one["value"] for one in found["figures"] if one["item"] == "operations"}
     assert counted["documents written a member, 32 nodes a hop"] == 3
+
+
+def test_every_kind_of_node_is_measured() -> None:
+    assert SETTINGS.keys() == KINDS.keys() - TRIGGERS - {"exit"}
 
 
 def test_an_item_that_is_not_there_is_refused_with_those_that_are() -> None:
