@@ -6,12 +6,10 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from bench.figure import Figure, figure
 from emulator.functions_table import REPOSITORY, load_functions_table
 
-RUNS = 3
 TARGET_SECONDS, TARGET_MIB = 0.8, 120
 IMPORT = r"""
 import json, pathlib, re, resource, runpy, sys, time
@@ -24,28 +22,16 @@ print(json.dumps([seconds, int(kib) / 1024]))
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Import:
-    """The fastest of a few fresh interpreters, and its peak memory."""
-
-    function: str
-    seconds: float
-    peak_mib: float
-
-
-def imports() -> list[Import]:
-    """One for each function of `infra/functions.json`."""
-    return [Import(name, *min(_import(name) for _ in range(RUNS))) for name in load_functions_table().everything]
-
-
 def _import(function: str) -> tuple[float, float]:
+    """Seconds, and peak memory in MiB."""
     command = [sys.executable, "-c", IMPORT, str(REPOSITORY / "functions" / function / "main.py")]
     seconds, mib = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return seconds, mib
 
 
 def measure(runs: int, quick: bool) -> Iterable[Figure]:
-    """Every function of the table."""
-    for start in imports():
-        yield figure("cold start", f"import of {start.function}", [start.seconds], "s", most=TARGET_SECONDS)
-        yield figure("cold start", f"memory of {start.function} after it", [start.peak_mib], "MiB", most=TARGET_MIB)
+    """Every function of `infra/functions.json`."""
+    for name in load_functions_table().everything:
+        seconds, mib = zip(*(_import(name) for _ in range(runs)), strict=True)
+        yield figure("cold start", f"import of {name}", seconds, "s", most=TARGET_SECONDS)
+        yield figure("cold start", f"memory of {name} after it", mib, "MiB", most=TARGET_MIB)

@@ -13,10 +13,10 @@ from functools import cache
 from typing import Never
 from urllib.parse import quote
 
-import cel
 from lark import Lark, Token, Tree, UnexpectedCharacters, UnexpectedToken
 
 from emulator.log_router.fields import STRING, Comparable, Kind, declared_kind, json_kind, leaves, reach
+from sojourn.domain import cel
 from sojourn.domain.cost import MAX_PATTERN_STATES, pattern_states
 
 FILTER_MAX_CHARACTERS = 20_000

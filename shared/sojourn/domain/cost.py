@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import NamedTuple, TypeAlias
 
-import cel
+from sojourn.domain import cel
 
 MAX_STEPS = 5_000_000
 """For one evaluation: about half a second."""

@@ -17,9 +17,9 @@ from functools import lru_cache
 from math import isfinite
 from typing import Annotated, Final
 
-import cel
 from pydantic import AfterValidator, JsonValue, ValidationInfo
 
+from sojourn.domain import cel
 from sojourn.domain.cost import LARGEST_UNITS, LEAST_UNITS, MAX_STEPS, reach, units
 from sojourn.domain.moment import format_duration
 
