@@ -56,7 +56,7 @@ def test_repeated_and_shuffled_messages_give_the_same_figures(
 def played(request: pytest.FixtureRequest, scenario: Scenario) -> Iterator[tuple[EmulatorDemo, Verdict]]:
     """The cloud on the emulators after its last minute, and its figures. It takes most of a minute: two tests look."""
     copies, max_nodes = request.param
-    with EmulatorDemo(scenario.start, limits=Limits(max_nodes_per_hop=max_nodes), copies=copies) as cloud:
+    with EmulatorDemo(scenario.start, limits=Limits(max_nodes, shards=2), copies=copies) as cloud:
         yield cloud, verdict(cloud, scenario)
 
 
