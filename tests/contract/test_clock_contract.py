@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from emulator.clock_file import write_clock
 from sojourn.adapters.memory import ManualClock
 from sojourn.adapters.system import FileClock, SystemClock
 from sojourn.application.ports import Clock
@@ -38,7 +39,7 @@ def test_whoever_replaces_the_file_moves_the_time(tmp_path: Path) -> None:
     path.write_text("2026-11-20T12:00:00Z\n")
     clock = FileClock(path)
     assert clock.now() == NOON
-    path.write_text("2026-11-20T12:05:00Z")
+    write_clock(path, minutes(5))
     assert clock.now() == minutes(5)
 
 

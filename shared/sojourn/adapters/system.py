@@ -16,18 +16,28 @@ class SystemClock:
 
 
 class FileClock:
-    """The moment that stands in a file, read at every call: replacing the file moves the time of every process."""
+    """The moment that stands in a file, looked at in every call: replacing the file moves the time of every process."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._read: tuple[tuple[int, int], datetime] | None = None
 
     def now(self) -> datetime:
         """Raises SettingsInvalid. Replace the file in one step (`os.replace`), or a reader may find half of it."""
+        read = self._read
+        try:
+            found = self._path.stat()
+            file = (found.st_ino, found.st_mtime_ns)
+            if read is None or read[0] != file:
+                read = self._read = (file, self._moment())
+        except OSError as error:
+            raise SettingsInvalid(f"clock file {self._path}: {error.strerror}") from error
+        return read[1]
+
+    def _moment(self) -> datetime:
         try:
             text = self._path.read_text(encoding="utf-8").strip()
             moment = datetime.fromisoformat(text)
-        except OSError as error:
-            raise SettingsInvalid(f"clock file {self._path}: {error.strerror}") from error
         except ValueError as error:
             raise SettingsInvalid(f"clock file {self._path}: not a moment in ISO 8601 such as 2026-11-20T12:00:00Z") from error
         if moment.tzinfo is None:
