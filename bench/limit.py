@@ -11,6 +11,7 @@ reference journey's first, from the entry over a branch into the wait: one read,
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -46,23 +47,30 @@ OWNER = (("authorization", "Bearer owner"),)
 def measure(runs: int, quick: bool) -> Iterable[Figure]:
     """Raises EmulatorsMissing."""
     hops, ours, client, protobuf = QUICK_HOPS if quick else HOPS, list[float](), list[float](), list[float]()
+    used = defaultdict[str, list[float]](list)
     for run in range(runs):
         with running(only("run_journey").pulled("run_journey")) as bench, _bare(bench) as bare:
             for warm, count in ((True, WARM_HOPS), (False, hops)):
                 first = run * 10_000_000 + (0 if warm else 1_000_000)
-                rates = (
-                    bare.by_client(entered(bench, count, first=first)),
-                    count / bench.seconds(RUNS_TOPIC, entered(bench, count, first=first + 100_000)),
-                    bare.by_protobuf(entered(bench, count, first=first + 200_000)),
-                )
+                by_client = bare.by_client(entered(bench, count, first=first))
+                data = entered(bench, count, first=first + 100_000)
+                before = bench.cpu_seconds()
+                by_worker = count / bench.seconds(RUNS_TOPIC, data)
+                after = bench.cpu_seconds()
+                by_protobuf = bare.by_protobuf(entered(bench, count, first=first + 200_000))
                 if not warm:
-                    for samples, rate in zip((client, ours, protobuf), rates, strict=True):
+                    for samples, rate in ((client, by_client), (ours, by_worker), (protobuf, by_protobuf)):
                         samples.append(rate)
-    ratios = [own / other for own, other in zip(ours, client, strict=True)]
+                    for name, seconds in after.items():
+                        used[name].append((seconds - before[name]) / count * 1e6)
     yield figure("limit", "worker, hops", ours, "/s", least=TARGET_PER_SECOND)
     yield figure("limit", "bare loop, client library's dictionaries", client, "/s")
     yield figure("limit", "bare loop, protobuf not decoded", protobuf, "/s")
-    yield figure("limit", "worker to the bare loop of dictionaries", ratios, "", least=TARGET_RATIO)
+    for words, samples in (("of dictionaries", client), ("that decodes nothing", protobuf)):
+        ratios = [own / other for own, other in zip(ours, samples, strict=True)]
+        yield figure("limit", f"worker to the bare loop {words}", ratios, "", least=TARGET_RATIO)
+    for name, microseconds in used.items():
+        yield figure("limit", f"CPU a hop of {name}", microseconds, "µs")
 
 
 def entered(bench: Bench, count: int, *, first: int) -> list[bytes]:

@@ -52,6 +52,12 @@ class Bench:
         self.cloud.wait_quiet(PATIENCE_SECONDS)
         return time.perf_counter() - begin
 
+    def cpu_seconds(self) -> dict[str, float]:
+        """What each function and both emulators together have used so far, their children included."""
+        emulators = [emulator.child.pid for emulator in self.cloud.emulators if emulator.child]
+        used = {"the emulators": sum(map(_cpu_seconds, emulators))}
+        return used | {name: _cpu_seconds(at.pid) for name, at in self.cloud.addresses.functions.items()}
+
     def resident_mib(self) -> dict[str, float]:
         """What each function holds in memory now: the largest of its processes, for a server has a master as well."""
         return {name: max(map(_resident_mib, _family(at.pid))) for name, at in self.cloud.addresses.functions.items()}
@@ -115,6 +121,15 @@ def _say(source: str, text: str) -> None:
 def _family(pid: int) -> list[int]:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [pid, *map(int, children)]
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Of a process and of those that it started, by /proc."""
+    ticks = 0
+    for each in _family(pid):
+        fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])  # utime, stime
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _resident_mib(pid: int) -> float:

@@ -103,6 +103,11 @@ class LocalCloud:
         )
 
     @property
+    def emulators(self) -> tuple[Emulator, Emulator]:
+        """Firestore's and Pub/Sub's."""
+        return self._emulators
+
+    @property
     def environment(self) -> dict[str, str]:
         """What the functions run with; a workshop composed from it works on their stores."""
         firestore, pubsub = self._emulators
