@@ -68,6 +68,11 @@ class CountingStore:
     def __init__(self, inner: Store, ledger: Ledger) -> None:
         self._inner, self._ledger = inner, ledger
 
+    def due(self, kind: Any, shard: int, **options: Any) -> Any:
+        page = self._inner.due(kind, shard, **options)
+        self._ledger.now.reads += max(len(page.found), 1)
+        return page
+
     def __getattr__(self, name: str) -> Any:
         """Every query is a call that gives a list of documents."""
         query = getattr(self._inner, name)

@@ -32,7 +32,7 @@ locals {
     }
     stuck_members = {
       title    = "Members whom ten sweeps could not move"
-      query    = "sum(${local.increase["1h"].stuck}) > 0"
+      query    = "sum(${local.increase["1h"].stuck}) > 0 or sum(${local.increase["1h"].unreadable}) > 0"
       severity = "ERROR"
       minutes  = 0
     }

@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from typing import Literal, TypeAlias, get_args
 
 from emulator.kill.scenario import BOT, CLOSED, COMPLETED, TRIAL, Happening, moment
-from sojourn.application.records import MAX_PAGE, R, S, Stored
+from sojourn.application.records import R, S, Stored
 from sojourn.application.workshop import Workshop
 from sojourn.domain.effect import Effect, EffectStatus
 from sojourn.domain.ids import derived_id, member_key, progress_id
@@ -166,12 +166,11 @@ class Recovery:
 
     def _due(self, kind: type[S], *, until: datetime) -> Iterator[Stored[S]]:
         for shard in range(self._shop.limits.shards):
-            after = None
-            while page := self._shop.store.due(kind, shard, since=None, until=until, after=after):
-                yield from page
-                after = page[-1]
-                if len(page) < MAX_PAGE:
-                    break
+            page = self._shop.store.due(kind, shard, since=None, until=until)
+            yield from page.found
+            while page.after is not None:
+                page = self._shop.store.due(kind, shard, since=None, until=until, after=page.after)
+                yield from page.found
 
 
 def _passage_id(happening: Happening, journey: str) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
 
 import pytest
 
 from sojourn.application.lifecycle import edit_journey, end, pause, publish, resume
 from sojourn.application.messages import EVENTS_TOPIC, RUNS_TOPIC, RunMessage
 from sojourn.application.quota import give_back
-from sojourn.application.records import Commit, CommitResult
+from sojourn.application.records import Commit, CommitResult, Update
 from sojourn.domain.effect import LEASE_SECONDS, Delivery, Effect, EffectStatus
 from sojourn.domain.errors import Unavailable
 from sojourn.domain.event import MAX_EMIT_DEPTH
@@ -18,6 +20,8 @@ from sojourn.domain.progress import Progress, Status
 from tests.application.conftest import Cloud, MemoryCloud, instead
 from tests.application.scripted import sent
 from tests.builders import JOURNEY, after, definition, log, send, wait
+
+Settings: TypeAlias = dict[str, Any]
 
 
 class InstanceDies(BaseException):
@@ -212,3 +216,46 @@ def test_an_effect_that_was_parked_as_the_journey_went_on_is_performed_at_once(c
 
     instead(cloud.store, "commit_many", resumed)
     assert [outcome.code for outcome in cloud.perform(message)] == ["done"]
+
+
+ONCE: Settings = {}
+THRICE: Settings = {"repeat_journey_times": 3, "while_active": "allow"}
+ALONE: Settings = {"repeat_journey_times": None}
+ALWAYS: Settings = {"repeat_journey_times": None, "while_active": "allow"}
+
+
+@pytest.mark.parametrize(
+    ("before", "entered", "now", "then"),
+    [
+        (ONCE, ["e1"], ALONE, {"e1": "duplicate", "e2": "already_active"}),
+        (THRICE, ["e1", "e2"], ALONE, {"e2": "duplicate", "e3": "already_active"}),
+        (ONCE, ["e1"], ALWAYS, {"e1": "duplicate", "e2": "entered"}),
+        (ALWAYS, ["e1", "e2"], ONCE, {"e1": "duplicate", "e3": "repeat_limit"}),
+        (ONCE, ["e1"], THRICE, {"e2": "entered", "e1": "duplicate", "e3": "entered", "e4": "repeat_limit"}),
+        (ALWAYS, ["e1", "e2", "e3"], THRICE, {"e4": "repeat_limit"}),
+    ],
+)
+def test_where_a_version_changes_the_rules_of_entry_earlier_passages_count_by_the_new_ones(
+    cloud: Cloud, before: Settings, entered: list[str], now: Settings, then: dict[str, str]
+) -> None:
+    """Ids and counts were the old version's: an event let a member in twice, or beside a passage that was on the way."""
+    cloud.publish(definition([wait()], **before))
+    assert [outcome.notes for outcome in cloud.log(*(log(id=name) for name in entered))] == [("entered",)] * len(entered)
+    over = [p for p in cloud.all(Progress) if p.trigger.id == entered[-1] and len(entered) > 1]
+    for stored in filter(None, cloud.store.get_many(Progress, [progress.id for progress in over])):
+        left = replace(stored.value, status=Status.CANCELED, node_id=None, sweep_at=None, shard=None)
+        cloud.store.commit_many([(Update(left, stored.version),)])  # others are still on the way
+    pause(cloud.shop, JOURNEY)
+    cloud.publish(definition([wait()], **now))
+    cloud.at(after(seconds=10))
+    assert {name: cloud.log(log(id=name))[0].notes for name in then} == {name: (code,) for name, code in then.items()}
+
+
+def test_where_versions_have_the_same_rules_of_entry_no_passage_is_looked_for(memory_cloud: MemoryCloud) -> None:
+    cloud = memory_cloud
+    cloud.publish(definition([wait()], repeat_journey_times=None))
+    pause(cloud.shop, JOURNEY)
+    cloud.publish(definition([wait(duration="2d")], repeat_journey_times=None))
+    assert cloud.only(Journey).entry_rules_since == 1
+    instead(cloud.store, "newest", die)
+    assert cloud.log(log())[0].notes == ("entered",)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from pytest_mock import MockerFixture
 
 from sojourn.application.messages import RUNS_TOPIC, SWEEPS_TOPIC, SweepMessage
-from sojourn.application.records import MAX_PAGE, Create, Update
+from sojourn.application.records import MAX_PAGE, Create, Page, Update
 from sojourn.application.sweep import STUCK_AFTER, sweep
 from sojourn.application.workshop import Limits
 from sojourn.domain.journey import Journey, JourneyStatus
@@ -103,6 +105,21 @@ def test_many_who_are_due_at_one_moment_are_all_found_page_after_page(cloud: Clo
     assert {message["progress_id"] for message in cloud.waiting(RUNS_TOPIC)} == {
         progress.id for progress in cloud.all(Progress)
     }
+
+
+def test_what_cannot_be_read_is_counted_and_keeps_nobody(cloud: Cloud, mocker: MockerFixture) -> None:
+    cloud.publish(SIMPLE)
+    cloud.log(log(member="ann"), log(member="ben"))
+    cloud.waiting(RUNS_TOPIC)
+    cloud.at(after(seconds=95))
+    ask = cloud.shop.store.due
+
+    def spoilt(kind: type[Progress], shard: int, **bounds: Any) -> Page[Progress]:
+        page = ask(kind, shard, **bounds)
+        return replace(page, unreadable=["spoilt"]) if shard == 0 and kind is Progress else page
+
+    mocker.patch.object(cloud.shop.store, "due", spoilt)
+    assert sorted(cloud.sweep().notes) == ["requeued", "requeued", "unreadable"]
 
 
 def test_a_tick_over_many_shards_fans_out_one_message_per_group(cloud: Cloud) -> None:

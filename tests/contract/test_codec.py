@@ -10,7 +10,7 @@ from google.cloud.firestore_v1.types import Document
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sojourn.adapters.firestore_codec import MAX_ID_BYTES, decode, encode, encode_changes, identifier_of, path_of
+from sojourn.adapters.firestore_codec import MAX_ID_BYTES, Unreadable, decode, encode, encode_changes, identifier_of, path_of
 from sojourn.application.records import Record
 from sojourn.domain.effect import Effect, UpdateMember
 from sojourn.domain.event import Event
@@ -98,7 +98,7 @@ def test_documents_from_before_there_were_traces_are_read() -> None:
 def test_a_document_without_a_required_field_is_not_decoded() -> None:
     document = encoded(a_progress())
     del document.fields["rev"]
-    with pytest.raises(TypeError, match="rev"):
+    with pytest.raises(Unreadable, match=r"^progress \w+: no Progress.*'rev'"):
         decode(Progress, document)
 
 

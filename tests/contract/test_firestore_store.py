@@ -20,14 +20,15 @@ from google.api_core.exceptions import (
     RetryError,
     ServiceUnavailable,
 )
+from google.cloud.firestore_v1 import types
 from google.cloud.firestore_v1.types import RunQueryResponse, StructuredQuery
 from pytest_mock import MockerFixture
 
 from sojourn.adapters import firestore_queries as queries
-from sojourn.adapters.firestore_codec import COLLECTIONS
+from sojourn.adapters.firestore_codec import COLLECTIONS, Unreadable
 from sojourn.adapters.firestore_store import MAX_REQUEST_BYTES, FirestoreStore
 from sojourn.application.ports import Store
-from sojourn.application.records import CommitResult, Create, Question, Where
+from sojourn.application.records import MAX_PAGE, CommitResult, Create, Question, Where
 from sojourn.domain.audit import AuditEntry
 from sojourn.domain.effect import Effect
 from sojourn.domain.enrollment import Enrollment
@@ -129,6 +130,34 @@ def test_a_commit_with_such_a_document_is_refused_as_a_whole(store: FirestoreSto
     commits = [(Create(a_progress("a")),), (Create(a_progress("b")), Create(too_large)), (Create(too_large),)]
     assert store.commit_many(commits) == [APPLIED, REFUSED, REFUSED]
     assert [s is not None for s in store.get_many(Progress, [a_progress("a").id, a_progress("b").id])] == [True, False]
+
+
+@pytest.mark.emulators
+def test_a_document_that_holds_no_record_is_left_out_and_named_and_the_others_come(
+    store: FirestoreStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    due = [replace(a_progress(f"p{number}"), shard=0, sweep_at=NOON) for number in range(MAX_PAGE + 1)]
+    by_id = sorted(due, key=lambda progress: progress.id)
+    store.commit_many([(Create(progress),) for progress in due])
+    spoil(store, by_id[0])
+    first = store.due(Progress, 0, since=None, until=NOON)
+    second = store.due(Progress, 0, since=None, until=NOON, after=first.after)
+    assert [stored.value for stored in (*first.found, *second.found)] == by_id[1:]
+    assert first.unreadable == [by_id[0].id]
+    assert f"progress {by_id[0].id}: no Progress can be read from it: 'ASLEEP' is not a valid Status" in caplog.text
+    mine = {"member_key": due[0].member_key}
+    assert [stored.value for stored in store.find(Progress, mine)] == by_id[1:]
+    assert [stored.value.id for stored in store.find(Progress, mine, limit=2)] == [one.id for one in by_id[1:3]]
+    assert len(store.newest(Progress, mine)) == len(list(store.scan(Progress))) == MAX_PAGE
+    with pytest.raises(Unreadable, match="ASLEEP"):
+        store.get_many(Progress, [by_id[0].id])
+
+
+def spoil(store: FirestoreStore, progress: Progress) -> None:
+    """As by a hand in the console, or a release that is not this one."""
+    document = types.Document(name=store._name(Progress, progress.id), fields={"status": types.Value(string_value="ASLEEP")})
+    write = types.Write(update=document, update_mask=types.DocumentMask(field_paths=["status"]))
+    store._call(store._client.commit, types.CommitRequest(database=store._database, writes=[write]))
 
 
 def _needed(query: Any) -> tuple[str, set[str], list[tuple[str, str]]]:

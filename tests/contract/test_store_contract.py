@@ -133,27 +133,29 @@ class TestDue:
         swept = [replace(record, id=f"{name}", shard=3, sweep_at=at) for name, at in due_at.items()]
         other_shard, never = replace(record, id="other", shard=4, sweep_at=NOON), replace(record, id="never")
         put(store, *swept, other_shard, never)
-        found = store.due(type(record), 3, since=None, until=minutes(5))
-        assert [stored.value.id for stored in found] == ["early", "late", "at the end"]
+        page = store.due(type(record), 3, since=None, until=minutes(5))
+        assert page.after is None and page.unreadable == []
+        assert [stored.value.id for stored in page.found] == ["early", "late", "at the end"]
 
     def test_begins_at_the_lower_bound(self, store: Store) -> None:
         put(store, *(replace(a_progress(), id=f"p{at}", shard=0, sweep_at=minutes(at)) for at in range(4)))
-        found = store.due(Progress, 0, since=minutes(1), until=minutes(9))
+        found = store.due(Progress, 0, since=minutes(1), until=minutes(9)).found
         assert [stored.value.id for stored in found] == ["p1", "p2", "p3"]
 
     def test_a_page_continues_inside_a_moment(self, store: Store) -> None:
         ids = sorted(f"{number}" for number in range(MAX_PAGE + 3))
         put(store, *(replace(a_progress(), id=each, shard=0, sweep_at=NOON) for each in ids))
         first = store.due(Progress, 0, since=NOON, until=NOON)
-        second = store.due(Progress, 0, since=NOON, until=NOON, after=first[-1])
-        assert [stored.value.id for stored in first + second] == ids and len(first) == MAX_PAGE
+        second = store.due(Progress, 0, since=NOON, until=NOON, after=first.after)
+        assert [stored.value.id for stored in (*first.found, *second.found)] == ids
+        assert len(first.found) == MAX_PAGE and second.after is None
 
     def test_hands_over_what_can_be_updated(self, store: Store) -> None:
         put(store, replace(a_progress(), shard=0, sweep_at=NOON))
-        (found,) = store.due(Progress, 0, since=None, until=NOON)
+        (found,) = store.due(Progress, 0, since=None, until=NOON).found
         settled = replace(found.value, rev=2, sweep_at=None, shard=None)
         assert store.commit_many([(Update(settled, found.version),)]) == [APPLIED]
-        assert store.due(Progress, 0, since=None, until=NOON) == []
+        assert store.due(Progress, 0, since=None, until=NOON).found == []
 
 
 class TestQueries:

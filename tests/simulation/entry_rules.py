@@ -35,26 +35,29 @@ def check_entry(witness: Witness, task: Task | None, entered: Progress) -> None:
     require(entered.id == identifier and entered.rev == 1 and entered.status == "READY", f"{name}: not as one enters")
     require(entered.since == entered.trigger.occurred_at, f"{name}: since is not when the event occurred")
     earlier = passages_of(witness, entered.journey_id, entered.member_key)
-    alike = [one for one in earlier if key_of(_entered_as(witness, one), entered.trigger) == entered.entry_key]
-    require(all(one.trigger.id != entered.trigger.id for one in alike), f"{name} a second time")
-    _check_limits(witness, definition, entered, earlier, name)
+    known = [one for one in earlier if _is_known(witness, one, entered)]
+    require(all(one.trigger.id != entered.trigger.id for one in known), f"{name} a second time")
+    limit = definition.settings.repeat_journey_times
+    require(limit is None or len(known) < limit, f"{name}, more than {limit} times")
+    if definition.settings.skips_while_active:
+        require(all(one.status.terminal for one in known), f"{name} while on the way already")
 
 
-def _check_limits(witness: Witness, definition: Definition, entered: Progress, earlier: list[Progress], name: str) -> None:
-    """Where versions differ in whether they count, earlier uncounted entries do not count (README, limits)."""
-    settings = definition.settings
-    counted = [one for one in earlier if _entered_as(witness, one).settings.counts_entries]
-    if not settings.counts_entries:
-        return
-    limit = settings.repeat_journey_times
-    require(limit is None or len(counted) < limit, f"{name}, more than {limit} times")
-    if settings.skips_while_active:
-        require(all(one.status.terminal for one in counted), f"{name} while on the way already")
+def _is_known(witness: Witness, earlier: Progress, entered: Progress) -> bool:
+    """All passages are known but those that began by other rules once these were there: by a head from a cache."""
+    rules, other = (_entered_as(witness, one).settings.entry_rules for one in (entered, earlier))
+    if rules == other:
+        return True
+    versions = witness.versions[entered.journey_id]
+    first = next((n + 1 for n in range(entered.version, 0, -1) if versions[n].settings.entry_rules != rules), 1)
+    published = next(at for at, _, head in witness.heads[entered.journey_id] if head.version == first)
+    return witness.passages[earlier.id][0][0] < published
 
 
 def _entered_as(witness: Witness, progress: Progress) -> Definition:
-    """The version by which a passage began."""
-    return witness.versions[progress.journey_id][witness.passages[progress.id][0][1].version]
+    """The version by which a passage began, or begins."""
+    log = witness.passages.get(progress.id)
+    return witness.versions[progress.journey_id][log[0][1].version if log else progress.version]
 
 
 def check_refusal(witness: Witness, task: Task | None, refusal: Refusal) -> None:

@@ -15,7 +15,7 @@ from unittest.mock import patch
 from sojourn.adapters.memory import MemoryStore
 from sojourn.application import catalog, entry, holding, ingest, perform_effects, run_journeys, settling, sweep, workshop
 from sojourn.application.outcome import Outcome
-from sojourn.application.records import Commit, CommitResult, Update, Write
+from sojourn.application.records import Commit, CommitResult, Stored, Update, Write
 from sojourn.domain import engine, visit, walk
 from sojourn.domain.ids import effect_id, fraction
 from sojourn.domain.journey import Entries, QuotaShare
@@ -270,7 +270,19 @@ def _since_is_now() -> Sequence[Patch]:
 
 
 def _no_count_of_entries() -> Sequence[Patch]:
-    return [(entry, "_count", lambda stored, progress: Update(replace(stored.value, rev=stored.value.rev + 1), stored.version))]
+    def count(stored: Stored[Entries] | None, progress: Progress, _: int) -> Write:
+        return (
+            real(stored, progress, 1)
+            if stored is None
+            else Update(replace(stored.value, rev=stored.value.rev + 1), stored.version)
+        )
+
+    real = entry._count
+    return [(entry, "_count", count)]
+
+
+def _no_other_rules() -> Sequence[Patch]:
+    return [(entry, "_looks_back", lambda candidate, counted: False)]
 
 
 def _extended_at_every_hop() -> Sequence[Patch]:
@@ -339,6 +351,7 @@ MUTATIONS: Mapping[str, Mutation] = {
         Mutation("settling turns the page first", 167, 1_500, _page_before_its_members),
         Mutation("after an awaited result only what comes later counts", 6, 400, _since_is_now),
         Mutation("entries are not counted", 8, 400, _no_count_of_entries),
+        Mutation("passages by other rules do not count", 58, 400, _no_other_rules),
         Mutation("pauses lengthen a wait at every hop", 2, 400, _extended_at_every_hop),
         Mutation("the tick sends no lost settling again", 9, 400, _no_settling_by_the_tick),
         Mutation("nobody tells the sweep when to come back", 32, 400, _no_rearming),

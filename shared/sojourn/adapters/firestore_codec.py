@@ -6,6 +6,7 @@ A renamed attribute is a renamed field: whoever does that writes a migration.
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Sequence
 from datetime import datetime
 from operator import attrgetter
@@ -121,9 +122,22 @@ def encode_changes(record: Record, before: Record, fields: Fields) -> list[str]:
     return _SHAPES[type(record)].write_changes(fields, record, before)
 
 
+class Unreadable(ValueError):
+    """A document that holds no record of its kind: a field is absent, or holds what no release up to this one writes."""
+
+
 def decode(kind: type[R], document: Document) -> R:
-    """The record of a document. Raises TypeError where a field that must be there is absent."""
-    return cast(R, _SHAPES[kind].read(document.fields, **_named(kind, identifier_of(document.name))))
+    """The record of a document. Raises Unreadable."""
+    identifier = identifier_of(document.name)
+    try:
+        return cast(R, _SHAPES[kind].read(document.fields, **_named(kind, identifier)))
+    except (TypeError, ValueError, LookupError, zlib.error) as error:
+        raise Unreadable(f"{COLLECTIONS[kind]} {identifier}: no {kind.__name__} can be read from it: {error}") from error
+
+
+def moment_of(document: Document, name: str) -> datetime:
+    """A moment that stands in a field."""
+    return cast(datetime, form_of(datetime).read(document.fields[name]))
 
 
 def _named(kind: type, identifier: str) -> dict[str, object]:

@@ -13,7 +13,7 @@ from google.cloud.firestore_v1 import types
 from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 from pydantic import JsonValue
 
-from sojourn.adapters.firestore_codec import decode, encode, path_of
+from sojourn.adapters.firestore_codec import Unreadable, decode, encode, path_of
 from sojourn.application.records import R, Record
 from sojourn.domain.errors import InputError
 
@@ -34,5 +34,5 @@ def from_json(kind: type[R], identifier: str, fields: JsonFields) -> R:
     try:
         ParseDict({"fields": dict(fields)}, document)
         return decode(kind, document)
-    except (ParseError, TypeError, ValueError) as error:
+    except (ParseError, Unreadable) as error:
         raise InputError(f"no {kind.__name__} {identifier!r}: {error}") from error

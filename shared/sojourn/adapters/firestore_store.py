@@ -8,10 +8,11 @@ whoever needs to know looks at the token.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeAlias
 
 from google.api_core.exceptions import (
@@ -33,7 +34,16 @@ from google.rpc import code_pb2
 
 from sojourn.adapters import firestore_queries as queries
 from sojourn.adapters.firestore_channel import emulator_transport, google_transport
-from sojourn.adapters.firestore_codec import Document, decode, encode, encode_changes, identifier_of, path_of
+from sojourn.adapters.firestore_codec import (
+    Document,
+    Unreadable,
+    decode,
+    encode,
+    encode_changes,
+    identifier_of,
+    moment_of,
+    path_of,
+)
 from sojourn.application.records import (
     MAX_PAGE,
     Commit,
@@ -41,8 +51,10 @@ from sojourn.application.records import (
     Create,
     Delete,
     Moment,
+    Page,
     Question,
     R,
+    Record,
     S,
     Stored,
     Tally,
@@ -169,10 +181,14 @@ class FirestoreStore:
         return [_RESULTS.get(status.code, CommitResult.UNKNOWN) for status in answer._pb.status]
 
     def due(
-        self, kind: type[S], shard: int, *, since: datetime | None, until: datetime, after: Stored[S] | None = None
-    ) -> list[Stored[S]]:
-        last = (after.value.sweep_at, self._name(kind, after.value.id)) if after and after.value.sweep_at else None
-        return self._stored(kind, queries.due(kind, shard, since=since, until=until, after=last))
+        self, kind: type[S], shard: int, *, since: datetime | None, until: datetime, after: Moment | None = None
+    ) -> Page[S]:
+        documents = self._run(queries.due(kind, shard, since=since, until=until, after=self._place(kind, after)))
+        found = [(document, _readable(kind, document)) for document in documents]
+        unreadable = [identifier_of(document.name) for document, stored in found if stored is None]
+        last = documents[-1] if len(documents) == MAX_PAGE else None
+        further = (moment_of(last, "sweep_at"), identifier_of(last.name)) if last is not None else None
+        return Page([stored for _, stored in found if stored is not None], further, unreadable)
 
     def listeners(self, member_key: str, event_name: str) -> list[str]:
         return sorted(identifier_of(found.name) for found in self._run(queries.listeners(member_key, event_name)))
@@ -192,19 +208,23 @@ class FirestoreStore:
         return [stored.value for stored in self._stored(Journey, queries.journeys_to_settle())]
 
     def live_progress(self, journey_id: str, *, parked: bool, after: str | None = None) -> list[Stored[Progress]]:
-        last = self._name(Progress, after) if after is not None else None
-        return self._stored(Progress, queries.live_progress(journey_id, parked=parked, after=last))
+        begin = self._name(Progress, after) if after is not None else None
+        ask = partial(queries.live_progress, journey_id, parked=parked)
+        return self._list(Progress, lambda last: ask(after=last.name if last else begin), limit=MAX_PAGE)
 
     def parked_effects(self, journey_id: str) -> list[Stored[Effect]]:
-        return self._stored(Effect, queries.parked_effects(journey_id))
+        return _all_readable(Effect, self._run(queries.parked_effects(journey_id)))
 
     def find(self, kind: type[R], where: Where, *, after: str | None = None, limit: int = MAX_PAGE) -> list[Stored[R]]:
-        last = self._name(kind, after) if after is not None else None
-        return self._stored(kind, queries.find(kind, where, after=last, limit=limit))
+        begin = self._name(kind, after) if after is not None else None
+        ask = partial(queries.find, kind, where, limit=limit)
+        return self._list(kind, lambda last: ask(after=last.name if last else begin), limit=limit)
 
     def newest(self, kind: type[R], where: Where, *, after: Moment | None = None, limit: int = MAX_PAGE) -> list[Stored[R]]:
-        last = (after[0], self._name(kind, after[1])) if after is not None else None
-        return self._stored(kind, queries.newest(kind, where, after=last, limit=limit))
+        begin, ask = self._place(kind, after), partial(queries.newest, kind, where, limit=limit)
+        return self._list(
+            kind, lambda last: ask(after=(moment_of(last, "created_at"), last.name) if last else begin), limit=limit
+        )
 
     def distinct(self, kind: type[R], attribute: str, where: Where) -> list[str]:
         texts: list[str] = []
@@ -232,8 +252,19 @@ class FirestoreStore:
     def scan(self, kind: type[R]) -> Iterator[R]:
         last = None
         while page := self._run(queries.everything(kind, after=last)):
-            yield from (decode(kind, document) for document in page)
+            yield from (stored.value for stored in _all_readable(kind, page))
             last = page[-1].name
+
+    def _list(self, kind: type[R], ask: Callable[[Document | None], queries.Query], *, limit: int) -> list[Stored[R]]:
+        """A page, by more than one query where something in it cannot be read."""
+        found: list[Stored[R]] = []
+        last: Document | None = None
+        while True:
+            documents = self._run(ask(last))
+            found += _all_readable(kind, documents)
+            if len(documents) < limit or len(found) >= limit:
+                return found[:limit]
+            last = documents[-1]
 
     def _stored(self, kind: type[R], query: queries.Query) -> list[Stored[R]]:
         return [_stored(kind, document) for document in self._run(query)]
@@ -246,6 +277,10 @@ class FirestoreStore:
         with _unavailable():
             answers = [answer._pb for answer in self._call(self._client.run_query, types.RunQueryRequest.wrap(request))]
         return [answer.document for answer in answers if answer.HasField("document")]
+
+    def _place(self, kind: type[Record], moment: Moment | None) -> tuple[datetime, str] | None:
+        """A place in a list by time as queries name it."""
+        return (moment[0], self._name(kind, moment[1])) if moment is not None else None
 
     def _name(self, kind: type, identifier: str) -> str:
         """The document's full name; empty where no document can have that id, which Firestore refuses."""
@@ -267,6 +302,19 @@ def _unavailable() -> Iterator[None]:
 
 def _stored(kind: type[R], document: Document) -> Stored[R]:
     return Stored(decode(kind, document), document.update_time.ToNanoseconds())
+
+
+def _readable(kind: type[R], document: Document) -> Stored[R] | None:
+    """None, and a line in the log, for what holds no record."""
+    try:
+        return _stored(kind, document)
+    except Unreadable as error:
+        _log.error("%s", error)
+        return None
+
+
+def _all_readable(kind: type[R], documents: Sequence[Document]) -> list[Stored[R]]:
+    return [stored for document in documents if (stored := _readable(kind, document)) is not None]
 
 
 def _batches(commits: Sequence[list[_Message]]) -> Iterator[_Batch]:

@@ -24,6 +24,7 @@ from sojourn.application.records import (
     Create,
     Delete,
     Moment,
+    Page,
     Question,
     R,
     Record,
@@ -108,16 +109,18 @@ class MemoryStore:
         return iter(found)
 
     def due(
-        self, kind: type[S], shard: int, *, since: datetime | None, until: datetime, after: Stored[S] | None = None
-    ) -> list[Stored[S]]:
+        self, kind: type[S], shard: int, *, since: datetime | None, until: datetime, after: Moment | None = None
+    ) -> Page[S]:
         with self._lock:
             self.queries[kind.__name__] += 1
             index, documents = self._swept[kind, shard], self._documents[kind]
             first = bisect_left(index, (since, "")) if since is not None else 0
-            if after is not None and after.value.sweep_at is not None:
-                first = max(first, bisect_right(index, (after.value.sweep_at, after.value.id)))
+            if after is not None:
+                first = max(first, bisect_right(index, after))
             last = bisect_right(index, until, key=lambda entry: entry[0])
-            return [documents[identifier] for _, identifier in index[first : min(last, first + MAX_PAGE)]]
+            page = index[first : min(last, first + MAX_PAGE)]
+            found = [documents[identifier] for _, identifier in page]
+            return Page(found, page[-1] if first + MAX_PAGE < last else None)
 
     def listeners(self, member_key: str, event_name: str) -> list[str]:
         with self._lock:

@@ -5,19 +5,20 @@
     gate ─▶ filter ─▶ entry key ─▶ repeat rule ─▶ create(progress)  [+ compare-and-set entries, where the rule counts]
 
 The progress id is a hash of the entry key, so the same event delivered again, in any order, to any number of instances at once,
-finds the progress that is there. Every refusal has a word, which is counted.
+finds the progress that is there. Where a publication changed the rules, ids and counts of before say nothing, and the member's
+passages are looked through. Every refusal has a word, which is counted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sojourn.application.messages import message_about
 from sojourn.application.outcome import UNAVAILABLE, Outcome
 from sojourn.application.ports import Outgoing
-from sojourn.application.records import Commit, CommitResult, Create, Stored, Update
+from sojourn.application.records import Commit, CommitResult, Create, Stored, Update, Write
 from sojourn.application.workshop import MAX_ROUNDS, Workshop
 from sojourn.domain.definition import Definition
 from sojourn.domain.event import Event
@@ -31,6 +32,8 @@ from sojourn.domain.progress import Progress, Status, due_for_sweep
 
 ENROLLED_EVENT = "journey.enrolled"
 """The event by which members enter when a journey or somebody from outside asks for it."""
+RULES_CHANGED = timedelta(hours=1)
+"""An event that may have been here before the rules changed is younger than that change by less: clocks differ."""
 ONCE = "1"
 """The entry key of a journey that a member enters once: the progress id itself is the count."""
 
@@ -121,12 +124,14 @@ def _plans(
     plans: dict[int, Commit | Outcome] = {}
     counted: dict[int, Progress] = {}
     for index, draft in drafts.items():
+        candidate = candidates[index]
         if isinstance(draft, Outcome):
             plans[index] = draft
-        elif candidates[index].definition.settings.counts_entries:
+        elif candidate.definition.settings.counts_entries:
             counted[index] = draft
         else:
-            plans[index] = (Create(draft),)
+            earlier = _passages(shop, draft) if _looks_back(candidate, counted=draft.entry_key != ONCE) else []
+            plans[index] = _refused(candidate.definition.settings, draft, earlier, len(earlier)) or (Create(draft),)
     ids = [entries_id(draft.journey_id, draft.bot_id, draft.member_id) for draft in counted.values()]
     stored = dict(zip(counted, shop.store.get_many(Entries, ids), strict=True)) if counted else {}
     known = {draft.id for draft in counted.values()} | {
@@ -134,7 +139,29 @@ def _plans(
     }
     there = [one.value for one in shop.store.get_many(Progress, sorted(known)) if one is not None] if known else []
     found = {progress.id: progress for progress in there}
-    return plans | {i: _counted(candidates[i].definition.settings, draft, stored[i], found) for i, draft in counted.items()}
+    for index, draft in counted.items():
+        candidate, entries = candidates[index], stored[index]
+        holds = entries is not None and _counts(candidate.head, entries.value)
+        before = _passages(shop, draft) if _looks_back(candidate, counted=holds) else None
+        plans[index] = _counted(candidate.definition.settings, draft, entries, found, before)
+    return plans
+
+
+def _looks_back(candidate: Candidate, *, counted: bool) -> bool:
+    """Whether passages by other rules may matter: to whether the event was here, or to a count that does not know of them."""
+    changed_at = candidate.head.entry_rules_at
+    return changed_at is not None and (not counted or candidate.event.occurred_at < changed_at + RULES_CHANGED)
+
+
+def _counts(head: Journey, entries: Entries) -> bool:
+    """Whether the count was last written by the present rules, and so knows of all passages."""
+    return head.version is not None and head.entry_rules_since <= entries.version <= head.version
+
+
+def _passages(shop: Workshop, draft: Progress) -> list[Progress]:
+    """The member's passages through the journey by whatever version, the newest first; of all journeys the newest MAX_PAGE."""
+    found = shop.store.newest(Progress, {"member_key": draft.member_key})
+    return [stored.value for stored in found if stored.value.journey_id == draft.journey_id]
 
 
 def gate(head: Journey, definition: Definition, now: datetime) -> str | None:
@@ -187,34 +214,50 @@ def _member(shop: Workshop, candidate: Candidate) -> dict[str, object]:
 
 
 def _counted(
-    settings: Settings, progress: Progress, stored: Stored[Entries] | None, found: Mapping[str, Progress]
+    settings: Settings,
+    progress: Progress,
+    stored: Stored[Entries] | None,
+    found: Mapping[str, Progress],
+    before: Sequence[Progress] | None,
 ) -> Commit | Outcome:
-    """Rules that need a count: entries and progress are committed together, so neither is ever there without the other."""
+    """Rules that need a count: entries and progress are committed together, so neither is ever there without the other.
+
+    `before`: all earlier passages, where the count does not hold; otherwise the last one says whether any is on the way.
+    """
     existing = found.get(progress.id)  # also without a count: a version before this one may not have counted
     if existing is not None:
         return Outcome("duplicate" if existing.trigger.id == progress.trigger.id else "entry_key_taken")
-    if stored is None:
-        identifier = entries_id(progress.journey_id, progress.bot_id, progress.member_id)
-        first = Entries(identifier, progress.journey_id, progress.member_key, 1, progress.id, progress.created_at)
-        return Create(progress), Create(replace(first, token=progress.token))
-    last = found.get(stored.value.last_progress_id)
-    if settings.repeat_journey_times is not None and stored.value.count >= settings.repeat_journey_times:
+    last = found.get(stored.value.last_progress_id) if stored is not None else None
+    passages = before if before is not None else [last] if last is not None else []
+    count = max(stored.value.count if stored is not None else 0, len(passages))
+    return _refused(settings, progress, passages, count) or (Create(progress), _count(stored, progress, count + 1))
+
+
+def _refused(settings: Settings, progress: Progress, passages: Sequence[Progress], count: int) -> Outcome | None:
+    """Why the member may not enter once more, after so many times, `passages` among them."""
+    if any(one.trigger.id == progress.trigger.id for one in passages):
+        return Outcome("duplicate")
+    if settings.repeat_journey_times is not None and count >= settings.repeat_journey_times:
         return Outcome("repeat_limit")
-    if settings.skips_while_active and last is not None and not last.status.terminal:
+    if settings.skips_while_active and any(not one.status.terminal for one in passages):
         return Outcome("already_active")
-    return Create(progress), _count(stored, progress)
+    return None
 
 
-def _count(stored: Stored[Entries], progress: Progress) -> Update:
-    entries = replace(
-        stored.value,
-        count=stored.value.count + 1,
+def _count(stored: Stored[Entries] | None, progress: Progress, count: int) -> Write:
+    identifier = entries_id(progress.journey_id, progress.bot_id, progress.member_id)
+    entries = Entries(
+        identifier,
+        progress.journey_id,
+        progress.member_key,
+        count,
         last_progress_id=progress.id,
         updated_at=progress.created_at,
-        rev=stored.value.rev + 1,
+        version=progress.version,
+        rev=stored.value.rev + 1 if stored is not None else 1,
         token=progress.token,
     )
-    return Update(entries, stored.version)
+    return Update(entries, stored.version) if stored is not None else Create(entries)
 
 
 def _progress(shop: Workshop, candidate: Candidate, entry_key: str, now: datetime) -> Progress:

@@ -13,7 +13,19 @@ from typing import Protocol, TypeAlias
 
 from pydantic import JsonValue
 
-from sojourn.application.records import MAX_PAGE, Commit, CommitResult, Moment, Question, R, S, Stored, Tally, Where
+from sojourn.application.records import (
+    MAX_PAGE,
+    Commit,
+    CommitResult,
+    Moment,
+    Page,
+    Question,
+    R,
+    S,
+    Stored,
+    Tally,
+    Where,
+)
 from sojourn.domain.breaker import BreakerPolicy
 from sojourn.domain.effect import Delivery, Effect
 from sojourn.domain.journey import Journey, JourneyStatus, MemberEvent
@@ -23,7 +35,11 @@ from sojourn.domain.trace import TRACEPARENT, TraceContext, derived_span_id
 
 
 class Store(Protocol):
-    """Documents with compare-and-set. Reads see every commit that was applied before (Firestore is strongly consistent)."""
+    """Documents with compare-and-set. Reads see every commit that was applied before (Firestore is strongly consistent).
+
+    A document that holds no record is left out of what goes from document to document (`due`, `live_progress`,
+    `parked_effects`, `find`, `newest`, `scan`) and named in the log: nobody else waits for it. Whoever asks for it fails.
+    """
 
     def get_many(self, kind: type[R], ids: Sequence[str]) -> list[Stored[R] | None]:
         """The documents in the order of `ids`; None for one that is not there."""
@@ -34,12 +50,11 @@ class Store(Protocol):
         ...
 
     def due(
-        self, kind: type[S], shard: int, *, since: datetime | None, until: datetime, after: Stored[S] | None = None
-    ) -> list[Stored[S]]:
+        self, kind: type[S], shard: int, *, since: datetime | None, until: datetime, after: Moment | None = None
+    ) -> Page[S]:
         """Documents of `shard` with `since` <= sweep_at <= `until` (None: from the beginning), in the order of (sweep_at, id).
 
-        At most MAX_PAGE; `after` is the last document of the page before. Many members are due at the very same moment, so
-        a page must continue inside a moment.
+        At most MAX_PAGE, beyond `after`. Many members are due at the very same moment, so a page must continue inside one.
         """
         ...
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Generic, TypeAlias, TypeVar
@@ -56,6 +56,9 @@ S = TypeVar("S", Progress, Effect)
 MAX_PAGE = 500
 """Documents a query returns at most."""
 
+Moment: TypeAlias = tuple[datetime, str]
+"""A place in a list by time: when a document was created, or is due, and its id, for there are many of the same moment."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stored(Generic[R]):
@@ -63,6 +66,18 @@ class Stored(Generic[R]):
 
     value: R
     version: object
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[S]):
+    """What is due. `after` is where the next page begins; None: nothing is left.
+
+    `unreadable`: ids of documents that are due as well and hold no record, such as what a newer release wrote.
+    """
+
+    found: Sequence[Stored[S]]
+    after: Moment | None = None
+    unreadable: Sequence[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +129,6 @@ Where: TypeAlias = Mapping[str, str | int | bool | tuple[str, ...]]
 
 Only combinations that `infra/firestore_indexes.json` has an index for are answered.
 """
-
-
-Moment: TypeAlias = tuple[datetime, str]
-"""A place in a list by time: when a document was created, and its id, for many are created at the same moment."""
 
 
 @dataclass(frozen=True, slots=True)

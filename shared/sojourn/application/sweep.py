@@ -24,7 +24,7 @@ from sojourn.application.failing import pause_failing
 from sojourn.application.lifecycle import end_due
 from sojourn.application.messages import SWEEPS_TOPIC, SweepMessage, message_about
 from sojourn.application.outcome import UNAVAILABLE, Measure, Outcome
-from sojourn.application.records import MAX_PAGE, CommitResult, S, Stored, Update
+from sojourn.application.records import CommitResult, Page, S, Stored, Update
 from sojourn.application.settling import settle, settle_message
 from sojourn.application.workshop import Workshop
 from sojourn.domain.effect import Effect
@@ -100,36 +100,38 @@ def _sweep(shop: Workshop, shards: Sequence[int], deep: bool) -> Outcome:
     for shard in shards:
         for progress in _pages(shop, Progress, shard, since=since, until=now):
             counts += _requeue(shop, progress, now)
-            moments.append(progress[0].value.sweep_at or now)
+            moments += _oldest(progress)
         for effects in _pages(shop, Effect, shard, since=since, until=now):
             counts += _requeue(shop, effects, now)
-            moments.append(effects[0].value.sweep_at or now)
+            moments += _oldest(effects)
     lag: dict[Measure, float] = {"sweep_lag_seconds": (now - min(moments)).total_seconds()} if moments else {}
     outcome = UNAVAILABLE if counts["not_published"] else Outcome("swept")
     return replace(outcome, notes=tuple(counts.elements()), measures=lag)
 
 
-def _pages(shop: Workshop, kind: type[S], shard: int, *, since: datetime | None, until: datetime) -> Iterator[list[Stored[S]]]:
-    after: Stored[S] | None = None
-    while True:
-        page = shop.store.due(kind, shard, since=since, until=until, after=after)
-        if page:
-            yield page
-        if len(page) < MAX_PAGE:
-            return
-        after = page[-1]
+def _pages(shop: Workshop, kind: type[S], shard: int, *, since: datetime | None, until: datetime) -> Iterator[Page[S]]:
+    page = shop.store.due(kind, shard, since=since, until=until)
+    yield page
+    while page.after is not None:
+        page = shop.store.due(kind, shard, since=since, until=until, after=page.after)
+        yield page
 
 
-def _requeue(shop: Workshop, page: Sequence[Stored[S]], now: datetime) -> Counter[str]:
-    """Publish a page: at first sight as it is, otherwise what could be bumped."""
-    first: list[S] = [stored.value for stored in page if _first_sight(stored, now)]
-    seen = [stored for stored in page if not _first_sight(stored, now)]
+def _oldest(page: Page[S]) -> list[datetime]:
+    return [stored.value.sweep_at for stored in page.found[:1] if stored.value.sweep_at is not None]
+
+
+def _requeue(shop: Workshop, page: Page[S], now: datetime) -> Counter[str]:
+    """Publish a page: at first sight as it is, otherwise what could be bumped. What cannot be read is counted, and left."""
+    first: list[S] = [stored.value for stored in page.found if _first_sight(stored, now)]
+    seen = [stored for stored in page.found if not _first_sight(stored, now)]
     bumped = [(_bumped(shop, stored, now), stored) for stored in seen]
     results = shop.commit_many([(Update(record, stored.version, stored.value),) for record, stored in bumped])
     again: list[S] = [record for (record, _), result in zip(bumped, results, strict=True) if result is CommitResult.APPLIED]
     sent = shop.publish_many([message_about(record) for record in (*first, *again)])
     stuck = sum(record.sweep_count >= STUCK_AFTER for record in again)
-    return Counter(requeued=sum(sent), stuck=stuck, not_published=len(sent) - sum(sent))
+    unreadable = len(page.unreadable)
+    return Counter(requeued=sum(sent), stuck=stuck, unreadable=unreadable, not_published=len(sent) - sum(sent))
 
 
 def _first_sight(stored: Stored[S], now: datetime) -> bool:

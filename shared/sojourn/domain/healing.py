@@ -123,7 +123,13 @@ def heal_entries(entries: Entries | None, progress: Progress) -> Entries:
     """The count, with this passage in it."""
     if entries is None:
         identifier = entries_id(progress.journey_id, progress.bot_id, progress.member_id)
-        return Entries(identifier, progress.journey_id, progress.member_key, 1, progress.id, progress.created_at)
+        at = progress.created_at
+        return Entries(identifier, progress.journey_id, progress.member_key, 1, progress.id, at, progress.version)
     return replace(
-        entries, count=entries.count + 1, last_progress_id=progress.id, updated_at=progress.created_at, rev=entries.rev + 1
+        entries,
+        count=entries.count + 1,
+        last_progress_id=progress.id,
+        updated_at=progress.created_at,
+        version=progress.version,
+        rev=entries.rev + 1,
     )

@@ -75,6 +75,8 @@ class Journey:
     """`journeys/{id}`. `listens` joins the events of all published versions: members on old versions still wait for theirs.
 
     `draft` is the definition that is being edited, as JSON text; publishing makes it a version. `rev` is the ETag.
+    `entry_rules_since`: the first of the versions up to the present one that have its rules of entry, and when that was
+    published (`entry_rules_at`) where versions before it had others.
     """
 
     id: str
@@ -95,6 +97,8 @@ class Journey:
     migration: Migration = Migration()
     extensions: tuple[Extension, ...] = ()
     settling: Settling | None = None
+    entry_rules_since: int = 1
+    entry_rules_at: datetime | None = None
     rev: int = 1
     token: str = ""
 
@@ -118,7 +122,10 @@ class JourneyVersion:
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """`entries/{hash(journey_id, member_id)}`: how often a member entered, where the repeat rule needs a count."""
+    """`entries/{hash(journey_id, member_id)}`: how often a member entered, where the repeat rule needs a count.
+
+    `version`: of the journey, by which the member entered last. Other versions may have counted by other rules.
+    """
 
     id: str
     journey_id: str
@@ -126,6 +133,7 @@ class Entries:
     count: int
     last_progress_id: str
     updated_at: datetime
+    version: int = 1
     rev: int = 1
     token: str = ""
 

@@ -91,6 +91,11 @@ class Settings(Frozen):
         return not once and (self.repeat_journey_times is not None or self.skips_while_active)
 
     @property
+    def entry_rules(self) -> tuple[object, ...]:
+        """What decides who may enter again: two versions in which it is equal let the same members in."""
+        return self.repeat_journey_times, self.skips_while_active, self.entry_key
+
+    @property
     def zone(self) -> ZoneInfo:
         """The journey's own time zone."""
         found = zone(self.timezone)
