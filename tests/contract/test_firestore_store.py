@@ -26,7 +26,8 @@ from pytest_mock import MockerFixture
 
 from sojourn.adapters import firestore_queries as queries
 from sojourn.adapters.firestore_codec import COLLECTIONS, Unreadable
-from sojourn.adapters.firestore_store import MAX_REQUEST_BYTES, FirestoreStore
+from sojourn.adapters.firestore_store import FirestoreStore
+from sojourn.adapters.firestore_writes import MAX_REQUEST_BYTES
 from sojourn.application.ports import Store
 from sojourn.application.records import MAX_PAGE, CommitResult, Create, Question, Where
 from sojourn.domain.audit import AuditEntry

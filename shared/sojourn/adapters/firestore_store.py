@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 from google.api_core.exceptions import (
     Aborted,
@@ -38,18 +38,15 @@ from sojourn.adapters.firestore_codec import (
     Document,
     Unreadable,
     decode,
-    encode,
-    encode_changes,
     identifier_of,
     moment_of,
     path_of,
 )
+from sojourn.adapters.firestore_writes import Batch, Message, batches, message_of
 from sojourn.application.records import (
     MAX_PAGE,
     Commit,
     CommitResult,
-    Create,
-    Delete,
     Moment,
     Page,
     Question,
@@ -58,7 +55,6 @@ from sojourn.application.records import (
     S,
     Stored,
     Tally,
-    Update,
     Where,
     Write,
 )
@@ -70,9 +66,6 @@ from sojourn.domain.progress import Progress
 REQUEST_TIMEOUT_SECONDS = 8.0
 """For one request with its repeats; several fit into a function's 60 s."""
 MAX_READS = 100
-MAX_WRITES = 100
-MAX_REQUEST_BYTES = 3_500_000
-"""Firestore takes 10 MiB in a request, its emulator 4; a document is at most 1 MiB (https://cloud.google.com/firestore/quotas)."""
 PARALLEL_REQUESTS = 8
 
 _log = logging.getLogger(__name__)
@@ -87,11 +80,6 @@ _RESULTS = {
     code_pb2.FAILED_PRECONDITION: CommitResult.CONFLICT,
     code_pb2.NOT_FOUND: CommitResult.CONFLICT,
 }
-
-_Message: TypeAlias = Any
-"""A bare protobuf message; `types` holds the library's slower wrappers of them."""
-_Batch: TypeAlias = "list[tuple[int, list[_Message]]]"
-"""Commits of one request, each with its place in the answer."""
 
 
 class FirestoreStore:
@@ -124,10 +112,12 @@ class FirestoreStore:
 
     def commit_many(self, commits: Sequence[Commit]) -> list[CommitResult]:
         results = [CommitResult.REFUSED] * len(commits)
-        messages = [[self._message(write) for write in commit] for commit in commits]
-        batches = list(_batches(messages))
-        outcomes = self._pool.map(self._send, batches) if len(batches) > 1 else map(self._send, batches)
-        for batch, outcome in zip(batches, outcomes, strict=True):
+        messages = [
+            [message_of(write, self._name(type(write.record), write.record.id)) for write in commit] for commit in commits
+        ]
+        requests = list(batches(messages))
+        outcomes = self._pool.map(self._send, requests) if len(requests) > 1 else map(self._send, requests)
+        for batch, outcome in zip(requests, outcomes, strict=True):
             for (index, _), result in zip(batch, outcome, strict=True):
                 results[index] = result
         refused = [
@@ -137,24 +127,10 @@ class FirestoreStore:
             _log.error("refused for good: %s", refused)
         return results
 
-    def _message(self, write: Write) -> _Message:
-        name = self._name(type(write.record), write.record.id)
-        if isinstance(write, Delete):
-            message = types.Write.pb()(delete=name)
-        else:
-            message = types.Write.pb()(update={"name": name})
-            if isinstance(write, Update) and write.before is not None:
-                changed = encode_changes(write.record, write.before, message.update.fields)
-                message.update_mask.field_paths.extend(changed)
-            else:
-                encode(write.record, message.update.fields)
-        if isinstance(write, Create):
-            message.current_document.exists = False
-        else:
-            message.current_document.update_time.FromNanoseconds(write.version)
-        return message
+    def _message(self, write: Write) -> Message:
+        return message_of(write, self._name(type(write.record), write.record.id))
 
-    def _send(self, batch: _Batch) -> list[CommitResult]:
+    def _send(self, batch: Batch) -> list[CommitResult]:
         """One request, and its commits one by one where a single one spoils it for all: Firestore then names none."""
         commits = [writes for _, writes in batch]
         try:
@@ -170,12 +146,12 @@ class FirestoreStore:
             _log.warning("%s: %s", commits[0][0].update.name, type(error).__name__)  # what it says may quote a value
             return [CommitResult.REFUSED]
 
-    def _commit(self, writes: list[_Message]) -> list[CommitResult]:
+    def _commit(self, writes: list[Message]) -> list[CommitResult]:
         request = types.CommitRequest.pb()(database=self._database, writes=writes)
         self._call(self._client.commit, types.CommitRequest.wrap(request))
         return [CommitResult.APPLIED]
 
-    def _batch_write(self, commits: list[list[_Message]]) -> list[CommitResult]:
+    def _batch_write(self, commits: list[list[Message]]) -> list[CommitResult]:
         request = types.BatchWriteRequest.pb()(database=self._database, writes=[write for (write,) in commits])
         answer = self._call(self._client.batch_write, types.BatchWriteRequest.wrap(request))
         return [_RESULTS.get(status.code, CommitResult.UNKNOWN) for status in answer._pb.status]
@@ -315,26 +291,6 @@ def _readable(kind: type[R], document: Document) -> Stored[R] | None:
 
 def _all_readable(kind: type[R], documents: Sequence[Document]) -> list[Stored[R]]:
     return [stored for document in documents if (stored := _readable(kind, document)) is not None]
-
-
-def _batches(commits: Sequence[list[_Message]]) -> Iterator[_Batch]:
-    """Single writes together, as many as a request takes; every other commit alone; none that no request takes."""
-    batch: _Batch = []
-    size = 0
-    for index, writes in enumerate(commits):
-        own_size = sum(write.ByteSize() for write in writes)
-        if own_size > MAX_REQUEST_BYTES:
-            _log.warning("%s: %d bytes", writes[0].update.name, own_size)
-        elif len(writes) > 1:
-            yield [(index, writes)]
-        else:
-            if len(batch) == MAX_WRITES or size + own_size > MAX_REQUEST_BYTES:
-                yield batch
-                batch, size = [], 0
-            batch.append((index, writes))
-            size += own_size
-    if batch:
-        yield batch
 
 
 def _pages(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
