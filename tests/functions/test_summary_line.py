@@ -20,6 +20,7 @@ from sojourn.application.lifecycle import pause, publish_journey, resume
 from sojourn.application.messages import EFFECTS_TOPIC, EVENTS_TOPIC, RUNS_TOPIC, SWEEPS_TOPIC, EffectMessage, RunMessage
 from sojourn.application.outcome import Measure
 from sojourn.application.ports import DeadLetter
+from sojourn.application.records import Page
 from sojourn.application.repair import retry_effect, retry_progress
 from sojourn.domain.breaker import BreakerPolicy
 from sojourn.domain.definition import Definition
@@ -30,6 +31,7 @@ from sojourn.runtime.application import install
 from sojourn.runtime.envelope import push_body
 from sojourn.runtime.log import Fields, listening
 from sojourn.runtime.summary import NAMES, SUMMARY
+from tests.application.conftest import instead
 from tests.application.scripted import BROKEN, DONE, ScriptedChannel
 from tests.builders import JOURNEY, MEMBER, START, after, definition, log, send, wait
 
@@ -165,6 +167,11 @@ def _nowhere(heard: Heard) -> None:
         heard.sweep_alone(timedelta(hours=1))
 
 
+def _past_what_nobody_can_read(heard: Heard) -> None:
+    instead(heard.cloud.memory.store, "due", lambda *arguments, **bounds: Page([], unreadable=["spoilt"]))
+    heard.pass_time(MINUTE)
+
+
 def _unanswered(heard: Heard) -> None:
     data = RunMessage(progress_id="nobody").to(RUNS_TOPIC).data
     heard.cloud.memory.dead_letters.put(DeadLetter("1", RUNS_TOPIC, "run_journey", 20, START, data))
@@ -198,6 +205,7 @@ HAPPENS: dict[str, Callable[[Heard], None]] = {
     "rejected": _malformed,
     "requeued": _past_the_wait,
     "stuck": _nowhere,
+    "unreadable": _past_what_nobody_can_read,
     "dead_lettered": _unanswered,
     "unavailable": _without_a_store,
 }
