@@ -19,7 +19,7 @@ from sojourn.application.messages import EVENTS_TOPIC
 from sojourn.domain.definition import Definition
 from sojourn.domain.effect import Effect, EffectStatus
 
-RATES, SECONDS, QUICK_SECONDS = (10, 100, 500), 10.0, 1.0
+RATES, SECONDS, QUICK_SECONDS = (10, 100, 500), 5.0, 1.0
 TICK_SECONDS = 0.05
 FUNCTIONS = ("ingest", "run_journey", "perform")
 PATIENCE_SECONDS = 600.0
