@@ -6,13 +6,12 @@ A renamed attribute is a renamed field: whoever does that writes a migration.
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, TypeAlias, cast
 
-from sojourn.adapters.firestore_values import JSON, Fields, Form, Shape, Special, Value, form_of, one_of
+from sojourn.adapters.firestore_values import BROKEN, JSON, Fields, Form, Shape, Special, Value, form_of, one_of
 from sojourn.application.records import R, Record
 from sojourn.domain.audit import AuditEntry
 from sojourn.domain.breaker import Breaker
@@ -123,16 +122,20 @@ def encode_changes(record: Record, before: Record, fields: Fields) -> list[str]:
 
 
 class Unreadable(ValueError):
-    """A document that holds no record of its kind: a field is absent, or holds what no release up to this one writes."""
+    """A document that holds no record of its kind: a field is absent, or holds what no release up to this one writes.
+
+    It names the fields and quotes none: what they hold may be a member's.
+    """
 
 
 def decode(kind: type[R], document: Document) -> R:
     """The record of a document. Raises Unreadable."""
-    identifier = identifier_of(document.name)
+    identifier, shape = identifier_of(document.name), _SHAPES[kind]
     try:
-        return cast(R, _SHAPES[kind].read(document.fields, **_named(kind, identifier)))
-    except (TypeError, ValueError, LookupError, zlib.error) as error:
-        raise Unreadable(f"{COLLECTIONS[kind]} {identifier}: no {kind.__name__} can be read from it: {error}") from error
+        return cast(R, shape.read(document.fields, **_named(kind, identifier)))
+    except BROKEN:
+        fields = ", ".join(shape.broken(document.fields)) or "its id"
+        raise Unreadable(f"{COLLECTIONS[kind]} {identifier}: no {kind.__name__} can be read from it: {fields}") from None
 
 
 def moment_of(document: Document, name: str) -> datetime:

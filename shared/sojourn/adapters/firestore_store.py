@@ -34,14 +34,7 @@ from google.rpc import code_pb2
 
 from sojourn.adapters import firestore_queries as queries
 from sojourn.adapters.firestore_channel import emulator_transport, google_transport
-from sojourn.adapters.firestore_codec import (
-    Document,
-    Unreadable,
-    decode,
-    identifier_of,
-    moment_of,
-    path_of,
-)
+from sojourn.adapters.firestore_codec import Document, Unreadable, decode, identifier_of, moment_of, path_of
 from sojourn.adapters.firestore_writes import Batch, Message, batches, message_of
 from sojourn.application.records import (
     MAX_PAGE,
@@ -112,10 +105,7 @@ class FirestoreStore:
 
     def commit_many(self, commits: Sequence[Commit]) -> list[CommitResult]:
         results = [CommitResult.REFUSED] * len(commits)
-        messages = [
-            [message_of(write, self._name(type(write.record), write.record.id)) for write in commit] for commit in commits
-        ]
-        requests = list(batches(messages))
+        requests = list(batches([[self._message(write) for write in commit] for commit in commits]))
         outcomes = self._pool.map(self._send, requests) if len(requests) > 1 else map(self._send, requests)
         for batch, outcome in zip(requests, outcomes, strict=True):
             for (index, _), result in zip(batch, outcome, strict=True):

@@ -25,6 +25,10 @@ _SECOND = timedelta(seconds=1)
 _KIND = "kind"
 
 
+BROKEN = (TypeError, ValueError, LookupError, zlib.error)
+"""What reading raises where a value is none of its type."""
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """How one type is written into an empty `Value`, and read."""
@@ -58,6 +62,8 @@ class Shape:
         self._writers = [(name, item.get, item.form.write) for name, item in layout.items()]
         self._readers = {name: item.form.read for name, item in layout.items() if not item.derived}
         self._absent = {f.name: None for f in fields(kind) if _may_be_none(hints[f.name]) and f.default is MISSING}
+        optional = {f.name for f in fields(kind) if f.default is not MISSING or f.default_factory is not MISSING}
+        self._required = self._readers.keys() - optional - self._absent.keys()
 
     def write(self, target: Fields, record: object) -> None:
         """Fill the fields, which must be empty."""
@@ -82,6 +88,18 @@ class Shape:
         readers = self._readers
         found = {name: readers[name](value) for name, value in source.items() if name in readers}
         return self.kind(**self._absent | known | found)
+
+    def broken(self, source: Fields) -> list[str]:
+        """The fields that keep `read` from it, each with what is wrong."""
+        absent = [f"{name} is absent" for name in sorted(self._required - source.keys())]
+        return absent + [f"{name} cannot be read" for name in source if name in self._readers and not self._reads(name, source)]
+
+    def _reads(self, name: str, source: Fields) -> bool:
+        try:
+            self._readers[name](source[name])
+        except BROKEN:
+            return False
+        return True
 
 
 def _as_special(name: str, form: Form | Special) -> Special:
