@@ -34,7 +34,10 @@ COMMITS = 5_000
 
 
 def measure(runs: int, quick: bool) -> Iterable[Figure]:
-    """Nothing is published: the store alone. With many more the emulator needs longer for a query than a request may last. Raises EmulatorsMissing."""
+    """Nothing is published: the store alone. With many more the emulator needs longer for a query than a request may last.
+
+    Raises EmulatorsMissing.
+    """
     for parked in QUICK_PARKED if quick else PARKED:
         with running(only()) as bench:
             shop = replace(bench.shop, publisher=MemoryPublisher())

@@ -82,7 +82,10 @@ def sleeps_by_the_journey(patch: pytest.MonkeyPatch) -> None:
 
 def pause_is_not_added(patch: pytest.MonkeyPatch) -> None:
     """A wait that a pause interrupted is as long as it was."""
-    patch.setattr("sojourn.runtime.replay.extended", lambda progress, *, seconds, resume: replace(progress, extended=resume))
+    patch.setattr(
+        "sojourn.runtime.replay.extended",
+        lambda progress, *, resume, now, **_: replace(progress, extended=resume, updated_at=now),
+    )
 
 
 def migrated_waits_begin_anew(patch: pytest.MonkeyPatch) -> None:

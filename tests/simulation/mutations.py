@@ -291,9 +291,7 @@ def _extended_at_every_hop() -> Sequence[Patch]:
         (
             run_journeys,
             "extended",
-            lambda progress, *, seconds, resume: replace(
-                real(progress, seconds=seconds, resume=resume), extended=progress.extended
-            ),
+            lambda progress, **pause: replace(real(progress, **pause), extended=progress.extended),
         )
     ]
 

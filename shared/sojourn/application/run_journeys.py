@@ -121,7 +121,7 @@ def _consider(shop: Workshop, message: RunMessage, stored: Stored[Progress] | No
         return Outcome("version_missing", retry=True)
     if head is None or head.status is JourneyStatus.ENDED:
         return _Hop(message, stored, progress, definition, (head and head.end_reason) or "journey ended")
-    return _on_version(shop, _Hop(message, stored, _extended(head, progress), definition, None), head, now)
+    return _on_version(shop, _Hop(message, stored, _extended(head, progress, now), definition, None), head, now)
 
 
 def _on_version(shop: Workshop, hop: _Hop, head: Journey, now: datetime) -> _Hop | Outcome:
@@ -138,12 +138,12 @@ def _on_version(shop: Workshop, hop: _Hop, head: Journey, now: datetime) -> _Hop
     return replace(hop, progress=moved, definition=newer)
 
 
-def _extended(head: Journey, progress: Progress) -> Progress:
+def _extended(head: Journey, progress: Progress, now: datetime) -> Progress:
     """Waits that pauses interrupted last longer, where resume was asked for that; each pause counts once."""
     missed = [extension for extension in head.extensions if extension.resume > progress.extended]
     if not missed or progress.status.terminal:
         return progress
-    return extended(progress, seconds=sum(one.seconds for one in missed), resume=missed[-1].resume)
+    return extended(progress, seconds=sum(one.seconds for one in missed), resume=missed[-1].resume, now=now)
 
 
 def _park(shop: Workshop, stored: Stored[Progress], now: datetime) -> _Plan:

@@ -207,13 +207,13 @@ def migrate(
     return walk.progress()
 
 
-def extended(progress: Progress, *, seconds: float, resume: int) -> Progress:
+def extended(progress: Progress, *, seconds: float, resume: int, now: datetime) -> Progress:
     """The progress after resume number `resume`: a wait that was interrupted lasts `seconds` longer. Once for each resume."""
     waits = progress.status is Status.WAITING and progress.awaits is None and progress.schedule_at is not None
     if not waits or progress.schedule_at is None:
-        return replace(progress, extended=resume)
+        return replace(progress, extended=resume, updated_at=now)
     later = progress.schedule_at + timedelta(seconds=seconds)
-    return replace(progress, extended=resume, schedule_at=later, sweep_at=later)
+    return replace(progress, extended=resume, schedule_at=later, sweep_at=later, updated_at=now)
 
 
 def parked(progress: Progress, *, now: datetime) -> Progress:

@@ -129,7 +129,7 @@ def _act(state: State, hop: Hop) -> Transition:
         case Unpark(at=at):
             return Transition(unparked(progress, at=at, now=now))
         case Extend(seconds=seconds, resume=resume):
-            return Transition(extended(progress, seconds=seconds, resume=resume))
+            return Transition(extended(progress, seconds=seconds, resume=resume, now=now))
         case Migrate(version=version, definition=raw, nodes=nodes):
             newer = _definition(raw)
             return Transition(migrate(state.definition, newer, progress, version=version, nodes=nodes, now=now))
