@@ -70,7 +70,7 @@ class CountingStore:
 
     def due(self, kind: Any, shard: int, **options: Any) -> Any:
         page = self._inner.due(kind, shard, **options)
-        self._ledger.now.reads += max(len(page.found), 1)
+        self._ledger.now.reads += max(len(page.found) + len(page.unreadable), 1)
         return page
 
     def __getattr__(self, name: str) -> Any:

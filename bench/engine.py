@@ -10,6 +10,7 @@ from functools import partial
 
 from bench.figure import Figure, figure, rated
 from bench.kinds import BOUGHT, SETTINGS, journey_of
+from bench.reference import branch
 from bench.reference import journey as reference
 from sojourn.domain.definition import Definition
 from sojourn.domain.engine import advance
@@ -32,9 +33,9 @@ def journey(groups: int = 3) -> Definition:
         vip, ab, big, hello = (f"{name}-{group}" for name in ("vip", "ab", "big", "hello"))
         after = f"vip-{group + 1}" if group + 1 < groups else "wait"
         nodes += [
-            _branch(vip, "event.data.tier == 'gold'"),
+            branch(vip, "event.data.tier == 'gold'"),
             {"id": ab, "key": "split", "settings": {"branches": [{"name": "a", "weight": 1}, {"name": "b", "weight": 3}]}},
-            _branch(big, "event.data.total > 100 && context.size() == 0"),
+            branch(big, "event.data.total > 100 && context.size() == 0"),
             {"id": hello, "key": "send_message", "settings": {"message": "Hello {{ event.data.name }}"}},
         ]
         for source, target in ((vip, ab), (ab, big), (big, hello)):
@@ -43,10 +44,6 @@ def journey(groups: int = 3) -> Definition:
     nodes += [{"id": "wait", "key": "wait", "settings": {"duration": "1d"}}, {"id": "end", "key": "exit"}]
     paths.append({"source": "wait", "target": "end"})
     return Definition.model_validate({"id": "j", "bot_id": "b", "name": "Bench", "nodes": nodes, "node_paths": paths})
-
-
-def _branch(identifier: str, condition: str) -> dict[str, object]:
-    return {"id": identifier, "key": "branch", "settings": {"branches": [{"name": "yes", "condition": condition}]}}
 
 
 def entered(definition: Definition) -> Progress:

@@ -63,10 +63,9 @@ class Bench:
         return {name: max(map(_resident_mib, _family(at.pid))) for name, at in self.cloud.addresses.functions.items()}
 
 
-def only(*names: str) -> FunctionsTable:
-    """The table of functions with these alone."""
-    table = load_functions_table()
-    return table.model_copy(update={"functions": {name: table.functions[name] for name in names}, "services": {}})
+def only(*names: str, **fields: object) -> FunctionsTable:
+    """The table of functions with these alone, and other values in some of their fields."""
+    return load_functions_table().only(*names, **fields)
 
 
 @contextmanager

@@ -44,9 +44,9 @@ def journey() -> Definition:
     """Conditions over the event; both ways of a branch meet again."""
     nodes: list[dict[str, object]] = [
         {"id": "start", "key": "event", "settings": {"name": "joined"}},
-        _branch("vip", "event.data.tier == 'gold'"),
+        branch("vip", "event.data.tier == 'gold'"),
         {"id": "day", "key": "wait", "settings": {"duration": "1d"}},
-        _branch("big", "event.data.total > 100"),
+        branch("big", "event.data.total > 100"),
         {"id": "ab", "key": "split", "settings": {"branches": [{"name": "a", "weight": 1}, {"name": "b", "weight": 1}]}},
         {"id": "end", "key": "exit"},
     ]
@@ -56,7 +56,8 @@ def journey() -> Definition:
     return Definition.model_validate({"id": JOURNEY, "bot_id": BOT, "name": "Reference", "nodes": nodes, "node_paths": edges})
 
 
-def _branch(identifier: str, condition: str) -> dict[str, object]:
+def branch(identifier: str, condition: str) -> dict[str, object]:
+    """A node with one condition."""
     return {"id": identifier, "key": "branch", "settings": {"branches": [{"name": "yes", "condition": condition}]}}
 
 

@@ -68,6 +68,11 @@ class FunctionsTable(BaseModel):
         """All that is deployed: functions that a topic feeds, and services that answer callers."""
         return {**self.functions, **self.services}
 
+    def only(self, *names: str, **fields: object) -> Self:
+        """These functions alone, with other values in some of their fields."""
+        kept = {name: self.functions[name].model_copy(update=fields) for name in names}
+        return self.model_copy(update={"functions": kept, "services": {}})
+
     def pulled(self, *names: str) -> Self:
         """The same with workers for these functions."""
         pulled = {name: self.functions[name].model_copy(update={"driver": "pull"}) for name in names}

@@ -23,6 +23,7 @@ from typing import Literal, TypeAlias, get_args
 
 from emulator.kill.scenario import BOT, CLOSED, COMPLETED, TRIAL, Happening, moment
 from sojourn.application.records import R, S, Stored
+from sojourn.application.sweep import due_pages
 from sojourn.application.workshop import Workshop
 from sojourn.domain.effect import Effect, EffectStatus
 from sojourn.domain.ids import derived_id, member_key, progress_id
@@ -166,10 +167,7 @@ class Recovery:
 
     def _due(self, kind: type[S], *, until: datetime) -> Iterator[Stored[S]]:
         for shard in range(self._shop.limits.shards):
-            page = self._shop.store.due(kind, shard, since=None, until=until)
-            yield from page.found
-            while page.after is not None:
-                page = self._shop.store.due(kind, shard, since=None, until=until, after=page.after)
+            for page in due_pages(self._shop, kind, shard, since=None, until=until):
                 yield from page.found
 
 

@@ -164,6 +164,4 @@ def patiently(ask: Callable[[], T]) -> T:
 
 def impatient(table: FunctionsTable) -> FunctionsTable:
     """Only the functions that are needed. A clock that runs fast leaves no time for long ack deadlines, and none to give up."""
-    hurry = {"ack_deadline_seconds": ACK_DEADLINE_SECONDS, "max_delivery_attempts": 100}
-    functions = {name: table.functions[name].model_copy(update=hurry) for name in FUNCTIONS}
-    return table.model_copy(update={"functions": functions, "services": {}})
+    return table.only(*FUNCTIONS, ack_deadline_seconds=ACK_DEADLINE_SECONDS, max_delivery_attempts=100)

@@ -153,10 +153,7 @@ def failing() -> Iterator[str]:
 
 def impatient() -> FunctionsTable:
     """The table with the fewest deliveries that Pub/Sub allows, one after the other."""
-    ingest = TABLE.functions["ingest"].model_copy(
-        update={"max_delivery_attempts": 5, "minimum_backoff_seconds": 0, "maximum_backoff_seconds": 0}
-    )
-    return TABLE.model_copy(update={"functions": {"ingest": ingest}})
+    return TABLE.only("ingest", max_delivery_attempts=5, minimum_backoff_seconds=0, maximum_backoff_seconds=0)
 
 
 @pytest.mark.emulators

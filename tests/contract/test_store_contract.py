@@ -134,7 +134,7 @@ class TestDue:
         other_shard, never = replace(record, id="other", shard=4, sweep_at=NOON), replace(record, id="never")
         put(store, *swept, other_shard, never)
         page = store.due(type(record), 3, since=None, until=minutes(5))
-        assert page.after is None and page.unreadable == []
+        assert page.after is None and not page.unreadable
         assert [stored.value.id for stored in page.found] == ["early", "late", "at the end"]
 
     def test_begins_at_the_lower_bound(self, store: Store) -> None:

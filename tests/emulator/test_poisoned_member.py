@@ -93,8 +93,7 @@ def id_of(member: str) -> str:
 def impatient() -> FunctionsTable:
     """The fewest deliveries that Pub/Sub allows."""
     table = load_functions_table()
-    functions = {name: spec.model_copy(update={"max_delivery_attempts": 5}) for name, spec in table.functions.items()}
-    return table.model_copy(update={"functions": functions, "services": {}})
+    return table.only(*table.functions, max_delivery_attempts=5)
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import pytest
 
 from bench.local import Bench, only, running
 from bench.reference import START, WAIT, log_line
-from emulator.functions_table import FunctionsTable
 from sojourn.application.messages import EVENTS_TOPIC, SWEEPS_TOPIC
 from sojourn.domain.progress import Progress, Status
 
@@ -26,15 +25,8 @@ def statuses(bench: Bench) -> dict[str, Status]:
     return {progress.member_id: progress.status for progress in found}
 
 
-def impatient() -> FunctionsTable:
-    """A killed worker's messages come again soon."""
-    table = only(*FUNCTIONS).pulled(*FUNCTIONS)
-    hurry = {name: one.model_copy(update={"ack_deadline_seconds": 10}) for name, one in table.functions.items()}
-    return table.model_copy(update={"functions": hurry})
-
-
 def test_members_enter_once_wait_and_end_though_lines_come_twice_and_a_worker_is_killed() -> None:
-    with running(impatient()) as bench:
+    with running(only(*FUNCTIONS, ack_deadline_seconds=10).pulled(*FUNCTIONS)) as bench:  # what a kill leaves comes soon
         assert {address.url for address in bench.cloud.addresses.functions.values()} == {""}
         bench.seconds(EVENTS_TOPIC, [log_line(number) for number in range(MEMBERS)] * 2)
         assert statuses(bench) == {f"m{number}": Status.WAITING for number in range(MEMBERS)}

@@ -270,15 +270,14 @@ def _since_is_now() -> Sequence[Patch]:
 
 
 def _no_count_of_entries() -> Sequence[Patch]:
-    def count(stored: Stored[Entries] | None, progress: Progress, _: int) -> Write:
-        return (
-            real(stored, progress, 1)
-            if stored is None
-            else Update(replace(stored.value, rev=stored.value.rev + 1), stored.version)
-        )
+    real = entry.count_passage
 
-    real = entry._count
-    return [(entry, "_count", count)]
+    def count(stored: Stored[Entries] | None, progress: Progress, **known: Any) -> Write:
+        if stored is None:
+            return real(stored, progress, **known)
+        return Update(replace(stored.value, rev=stored.value.rev + 1), stored.version)
+
+    return [(entry, "count_passage", count)]
 
 
 def _no_other_rules() -> Sequence[Patch]:

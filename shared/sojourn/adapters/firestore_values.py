@@ -62,8 +62,6 @@ class Shape:
         self._writers = [(name, item.get, item.form.write) for name, item in layout.items()]
         self._readers = {name: item.form.read for name, item in layout.items() if not item.derived}
         self._absent = {f.name: None for f in fields(kind) if _may_be_none(hints[f.name]) and f.default is MISSING}
-        optional = {f.name for f in fields(kind) if f.default is not MISSING or f.default_factory is not MISSING}
-        self._required = self._readers.keys() - optional - self._absent.keys()
 
     def write(self, target: Fields, record: object) -> None:
         """Fill the fields, which must be empty."""
@@ -91,7 +89,9 @@ class Shape:
 
     def broken(self, source: Fields) -> list[str]:
         """The fields that keep `read` from it, each with what is wrong."""
-        absent = [f"{name} is absent" for name in sorted(self._required - source.keys())]
+        required = {f.name for f in fields(self.kind) if f.default is MISSING and f.default_factory is MISSING}
+        missing = (required & self._readers.keys()) - self._absent.keys() - source.keys()
+        absent = [f"{name} is absent" for name in sorted(missing)]
         return absent + [f"{name} cannot be read" for name in source if name in self._readers and not self._reads(name, source)]
 
     def _reads(self, name: str, source: Fields) -> bool:

@@ -20,9 +20,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from sojourn.application.entry import entries_of
 from sojourn.application.records import MAX_PAGE, R, S, Stored, Where
 from sojourn.application.schedule_jobs import Repair, reconcile_jobs
-from sojourn.application.treatment import Case, entries_of, tell, treat
+from sojourn.application.treatment import Case, tell, treat
 from sojourn.application.workshop import Workshop
 from sojourn.domain.checkup import Stage
 from sojourn.domain.effect import Effect, EffectStatus

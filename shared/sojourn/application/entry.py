@@ -32,8 +32,8 @@ from sojourn.domain.progress import Progress, Status, due_for_sweep
 
 ENROLLED_EVENT = "journey.enrolled"
 """The event by which members enter when a journey or somebody from outside asks for it."""
-RULES_CHANGED = timedelta(hours=1)
-"""An event that may have been here before the rules changed is younger than that change by less: clocks differ."""
+RULES_OVERLAP = timedelta(hours=1)
+"""An event that happened up to so long after the rules changed may have been here before: clocks differ."""
 ONCE = "1"
 """The entry key of a journey that a member enters once: the progress id itself is the count."""
 
@@ -130,9 +130,11 @@ def _plans(
         elif candidate.definition.settings.counts_entries:
             counted[index] = draft
         else:
-            earlier = _passages(shop, draft) if _looks_back(candidate, counted=draft.entry_key != ONCE) else []
-            plans[index] = _refused(candidate.definition.settings, draft, earlier, len(earlier)) or (Create(draft),)
-    ids = [entries_id(draft.journey_id, draft.bot_id, draft.member_id) for draft in counted.values()]
+            settings = candidate.definition.settings
+            unlimited = settings.repeat_journey_times is None  # otherwise once, and the id is the count
+            earlier = _passages(shop, draft) if _looks_back(candidate, counted=unlimited) else []
+            plans[index] = _refused(settings, draft, earlier, len(earlier)) or (Create(draft),)
+    ids = [entries_of(draft) for draft in counted.values()]
     stored = dict(zip(counted, shop.store.get_many(Entries, ids), strict=True)) if counted else {}
     known = {draft.id for draft in counted.values()} | {
         one.value.last_progress_id for one in stored.values() if one is not None
@@ -150,7 +152,7 @@ def _plans(
 def _looks_back(candidate: Candidate, *, counted: bool) -> bool:
     """Whether passages by other rules may matter: to whether the event was here, or to a count that does not know of them."""
     changed_at = candidate.head.entry_rules_at
-    return changed_at is not None and (not counted or candidate.event.occurred_at < changed_at + RULES_CHANGED)
+    return changed_at is not None and (not counted or candidate.event.occurred_at < changed_at + RULES_OVERLAP)
 
 
 def _counts(head: Journey, entries: Entries) -> bool:
@@ -230,7 +232,8 @@ def _counted(
     last = found.get(stored.value.last_progress_id) if stored is not None else None
     passages = before if before is not None else [last] if last is not None else []
     count = max(stored.value.count if stored is not None else 0, len(passages))
-    return _refused(settings, progress, passages, count) or (Create(progress), _count(stored, progress, count + 1))
+    refused = _refused(settings, progress, passages, count)
+    return refused or (Create(progress), count_passage(stored, progress, count=count + 1, token=progress.token))
 
 
 def _refused(settings: Settings, progress: Progress, passages: Sequence[Progress], count: int) -> Outcome | None:
@@ -244,10 +247,15 @@ def _refused(settings: Settings, progress: Progress, passages: Sequence[Progress
     return None
 
 
-def _count(stored: Stored[Entries] | None, progress: Progress, count: int) -> Write:
-    identifier = entries_id(progress.journey_id, progress.bot_id, progress.member_id)
+def entries_of(progress: Progress) -> str:
+    """The id of the count that a passage is in."""
+    return entries_id(progress.journey_id, progress.bot_id, progress.member_id)
+
+
+def count_passage(stored: Stored[Entries] | None, progress: Progress, *, count: int, token: str) -> Write:
+    """The count, with this passage as the last of so many."""
     entries = Entries(
-        identifier,
+        entries_of(progress),
         progress.journey_id,
         progress.member_key,
         count,
@@ -255,7 +263,7 @@ def _count(stored: Stored[Entries] | None, progress: Progress, count: int) -> Wr
         updated_at=progress.created_at,
         version=progress.version,
         rev=stored.value.rev + 1 if stored is not None else 1,
-        token=progress.token,
+        token=token,
     )
     return Update(entries, stored.version) if stored is not None else Create(entries)
 

@@ -95,17 +95,14 @@ def publish(shop: Workshop, journey_id: str, *, migration: Migration = Migration
             migration=migration,
             settling=settling,
         )
-        if head.version is not None and not _same_entry_rules(shop, head, definition):
-            after = replace(after, entry_rules_since=version, entry_rules_at=now)
+        if head.version is not None:
+            before = shop.catalog.definition(head.id, head.version)
+            if before is None or before.settings.entry_rules != definition.settings.entry_rules:
+                after = replace(after, entry_rules_since=version, entry_rules_at=now)
         assert head.draft is not None
         return after, JourneyVersion(head.id, version, head.draft, now, token=shop.tokens.token())
 
     return _change(shop, journey_id, "publish", published, rev=rev)
-
-
-def _same_entry_rules(shop: Workshop, head: Journey, definition: Definition) -> bool:
-    before = shop.catalog.definition(head.id, head.version) if head.version is not None else None
-    return before is not None and before.settings.entry_rules == definition.settings.entry_rules
 
 
 def publish_journey(shop: Workshop, definition: Definition, *, migration: Migration = Migration()) -> Journey:

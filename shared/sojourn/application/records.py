@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Generic, TypeAlias, TypeVar
@@ -77,7 +77,7 @@ class Page(Generic[S]):
 
     found: Sequence[Stored[S]]
     after: Moment | None = None
-    unreadable: Sequence[str] = field(default_factory=list)
+    unreadable: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

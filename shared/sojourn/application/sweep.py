@@ -98,10 +98,10 @@ def _sweep(shop: Workshop, shards: Sequence[int], deep: bool) -> Outcome:
     counts: Counter[str] = Counter()
     moments: list[datetime] = []
     for shard in shards:
-        for progress in _pages(shop, Progress, shard, since=since, until=now):
+        for progress in due_pages(shop, Progress, shard, since=since, until=now):
             counts += _requeue(shop, progress, now)
             moments += _oldest(progress)
-        for effects in _pages(shop, Effect, shard, since=since, until=now):
+        for effects in due_pages(shop, Effect, shard, since=since, until=now):
             counts += _requeue(shop, effects, now)
             moments += _oldest(effects)
     lag: dict[Measure, float] = {"sweep_lag_seconds": (now - min(moments)).total_seconds()} if moments else {}
@@ -109,7 +109,8 @@ def _sweep(shop: Workshop, shards: Sequence[int], deep: bool) -> Outcome:
     return replace(outcome, notes=tuple(counts.elements()), measures=lag)
 
 
-def _pages(shop: Workshop, kind: type[S], shard: int, *, since: datetime | None, until: datetime) -> Iterator[Page[S]]:
+def due_pages(shop: Workshop, kind: type[S], shard: int, *, since: datetime | None, until: datetime) -> Iterator[Page[S]]:
+    """What is due in a shard, page by page, the oldest first."""
     page = shop.store.due(kind, shard, since=since, until=until)
     yield page
     while page.after is not None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Generic, assert_never
 
 from sojourn.application.audit import Change, commit_changes, stamped
+from sojourn.application.entry import count_passage, entries_of
 from sojourn.application.messages import message_about
-from sojourn.application.records import CommitResult, Create, S, Stored, Update, Write
+from sojourn.application.records import CommitResult, S, Stored, Write
 from sojourn.application.workshop import Workshop
 from sojourn.domain.effect import Effect
-from sojourn.domain.healing import REMEDIES, heal_effect, heal_entries, heal_progress
+from sojourn.domain.healing import REMEDIES, heal_effect, heal_progress
 from sojourn.domain.health import Ailment, Finding, Surroundings, Symptom
-from sojourn.domain.journey import Entries, Journey, entries_id
+from sojourn.domain.journey import Entries, Journey
 from sojourn.domain.progress import Progress
 
 
@@ -69,10 +70,5 @@ def _healed(record: Progress | Effect, symptoms: Sequence[Symptom], around: Surr
 def _counted(shop: Workshop, progress: Progress) -> Write:
     """The passage in the count that decides whether the member may enter again."""
     stored = shop.store.get_many(Entries, [entries_of(progress)])[0]
-    entries = replace(heal_entries(stored.value if stored else None, progress), token=shop.tokens.token())
-    return Update(entries, stored.version) if stored else Create(entries)
-
-
-def entries_of(progress: Progress) -> str:
-    """The id of the count that a passage is in."""
-    return entries_id(progress.journey_id, progress.bot_id, progress.member_id)
+    count = stored.value.count + 1 if stored else 1
+    return count_passage(stored, progress, count=count, token=shop.tokens.token())

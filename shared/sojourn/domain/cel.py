@@ -1,7 +1,7 @@
 """CEL (https://cel.dev) as the package `cel` evaluates it, without that package's command line.
 
 `import cel` imports `cel.cli`, and with it prompt_toolkit, rich and typer: a third of a function's cold start, for a terminal
-that nobody sees.
+that nobody sees (`python -X importtime -c "import cel"`).
 """
 
 from __future__ import annotations

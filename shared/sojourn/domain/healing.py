@@ -16,7 +16,6 @@ from sojourn.domain.delivery import closed
 from sojourn.domain.effect import Effect, EffectStatus
 from sojourn.domain.engine import failed
 from sojourn.domain.health import Ailment, Surroundings, Symptom
-from sojourn.domain.journey import Entries, entries_id
 from sojourn.domain.node import SendMessageNode, WebhookNode
 from sojourn.domain.progress import MAX_TRAIL_STEPS, Progress, Status, Step, expiry
 
@@ -117,19 +116,3 @@ def heal_effect(effect: Effect, symptoms: Collection[Symptom], around: Surroundi
                 later = max(around.now, healed.not_before or around.now)
                 healed = replace(healed, parked=False, sweep_at=later, sweep_count=0)
     return healed
-
-
-def heal_entries(entries: Entries | None, progress: Progress) -> Entries:
-    """The count, with this passage in it."""
-    if entries is None:
-        identifier = entries_id(progress.journey_id, progress.bot_id, progress.member_id)
-        at = progress.created_at
-        return Entries(identifier, progress.journey_id, progress.member_key, 1, progress.id, at, progress.version)
-    return replace(
-        entries,
-        count=entries.count + 1,
-        last_progress_id=progress.id,
-        updated_at=progress.created_at,
-        version=progress.version,
-        rev=entries.rev + 1,
-    )
