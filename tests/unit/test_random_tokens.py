@@ -1,0 +1,26 @@
+"""Tokens tell own writes from others': two processes never have the same, though one is forked from the other."""
+
+import os
+
+from sojourn.adapters.memory import RandomTokens
+
+
+def test_a_forked_process_has_tokens_of_its_own() -> None:
+    tokens = RandomTokens()
+    tokens.token()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, tokens.token().encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs = os.read(reader, 100).decode()
+    os.close(reader)
+    os.close(writer)
+    assert len(theirs) == 16
+    assert theirs != tokens.token()
+
+
+def test_two_generators_have_nothing_in_common() -> None:
+    one, other = RandomTokens(), RandomTokens()
+    assert not {one.token() for _ in range(1_000)} & {other.token() for _ in range(1_000)}
