@@ -2,7 +2,7 @@
 
 import os
 
-from sojourn.adapters.memory import RandomTokens
+from sojourn.adapters.system import RandomTokens
 
 
 def test_a_forked_process_has_tokens_of_its_own() -> None:

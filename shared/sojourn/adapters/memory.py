@@ -6,13 +6,11 @@ to do, for the tests that assert what a hop costs.
 
 from __future__ import annotations
 
-import os
 import threading
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from random import Random
 from typing import Any, cast
 
 from pydantic import JsonValue
@@ -286,18 +284,3 @@ class ManualClock:
     def set(self, now: datetime) -> None:
         """Move to `now`; never back."""
         self._now = max(self._now, now)
-
-
-class RandomTokens:
-    """Tokens of 64 random bits. They are no secrets: they tell own writes from others'.
-
-    From a generator that the system seeds, again in each process that is forked: to ask the system for every token gives the
-    interpreter's lock away, which a busy process gets back late.
-    """
-
-    def __init__(self) -> None:
-        self._random = Random()
-        os.register_at_fork(after_in_child=self._random.seed)
-
-    def token(self) -> str:
-        return self._random.randbytes(8).hex()

@@ -1,9 +1,11 @@
-"""The time: the machine's, or for the local stack the one that a file says."""
+"""What the machine gives: the time, or for the local stack the one that a file says, and tokens."""
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 
 from sojourn.domain.errors import SettingsInvalid
 
@@ -43,3 +45,18 @@ class FileClock:
         if moment.tzinfo is None:
             raise SettingsInvalid(f"clock file {self._path}: {text} has no time zone; write {text}Z for UTC")
         return moment.astimezone(UTC)
+
+
+class RandomTokens:
+    """Tokens of 64 random bits. They are no secrets: they tell own writes from others'.
+
+    From a generator that the system seeds, again in each process that is forked: to ask the system for every token gives the
+    interpreter's lock away, which a busy process gets back late.
+    """
+
+    def __init__(self) -> None:
+        self._random = Random()
+        os.register_at_fork(after_in_child=self._random.seed)
+
+    def token(self) -> str:
+        return self._random.randbytes(8).hex()

@@ -79,18 +79,19 @@ def in_memory(start: datetime, limits: Limits = Limits()) -> InMemory:
     from sojourn.adapters import memory
     from sojourn.adapters.channels.webhook import WebhookChannel
     from sojourn.adapters.memory_dead_letters import MemoryDeadLetters
+    from sojourn.adapters.system import RandomTokens
 
     store, publisher, mailbox = memory.MemoryStore(), memory.MemoryPublisher(), memory.MemoryMailbox()
     clock, jobs, letters = memory.ManualClock(start), memory.MemoryJobs(), MemoryDeadLetters()
     channels: Channels = {"mailbox": mailbox, "webhook": WebhookChannel()}
-    tokens, catalog = memory.RandomTokens(), Catalog(store, clock)
+    tokens, catalog = RandomTokens(), Catalog(store, clock)
     shop = Workshop(store, publisher, clock, tokens, channels, catalog, jobs, letters, limits)
     return InMemory(shop, store, publisher, mailbox, clock, jobs, letters)
 
 
 def compose(settings: Settings) -> Workshop:
     """A workshop as `settings` say."""
-    from sojourn.adapters.memory import RandomTokens
+    from sojourn.adapters.system import RandomTokens
 
     store, publisher = _cloud(settings)
     clock = _clock(settings)
