@@ -5,6 +5,7 @@ Both are served by functions-framework and gunicorn, with the emulator's two pus
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,31 +20,31 @@ from sojourn.application.messages import EFFECTS_TOPIC, RUNS_TOPIC
 HOPS, QUICK_HOPS, WARM_HOPS = 500, 100, 300
 TURNS = 4
 """Of each in a run, by turns: the machine and the emulators are not equally fast all the time."""
+TOPICS = {"bare": EFFECTS_TOPIC, "run_journey": RUNS_TOPIC}
 TARGET_RATIO = 0.9
 
 
 def measure(runs: int, quick: bool) -> Iterable[Figure]:
     """Raises EmulatorsMissing."""
-    hops, ours, bare = QUICK_HOPS if quick else HOPS, list[float](), list[float]()
-    used: dict[str, list[float]] = {"run_journey": [], "bare": []}
+    hops = QUICK_HOPS if quick else HOPS
+    rates, used = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
     for run in range(runs):
         with _both() as bench:
-            first, seconds = 10_000_000 * (run + 1), {EFFECTS_TOPIC: 0.0, RUNS_TOPIC: 0.0}
-            for topic in seconds:
+            first, seconds = 10_000_000 * (run + 1), dict.fromkeys(TOPICS, 0.0)
+            for topic in TOPICS.values():
                 bench.seconds(topic, entered(bench, WARM_HOPS, first=first))
                 first += WARM_HOPS
             before = bench.cpu_seconds()
-            for topic in list(seconds) * TURNS:
-                seconds[topic] += bench.seconds(topic, entered(bench, hops, first=first))
+            for name, topic in [*TOPICS.items()] * TURNS:
+                seconds[name] += bench.seconds(topic, entered(bench, hops, first=first))
                 first += hops
-            ours.append(TURNS * hops / seconds[RUNS_TOPIC])
-            bare.append(TURNS * hops / seconds[EFFECTS_TOPIC])
             after = bench.cpu_seconds()
-            for name, samples in used.items():
-                samples.append((after[name] - before[name]) / TURNS / hops * 1e6)
-    yield figure("hop, pushed", "function, hops", ours, "/s")
-    yield figure("hop, pushed", "bare function, get and compare-and-set", bare, "/s")
-    ratios = [own / other for own, other in zip(ours, bare, strict=True)]
+            for name in TOPICS:
+                rates[name].append(TURNS * hops / seconds[name])
+                used[name].append((after[name] - before[name]) / TURNS / hops * 1e6)
+    yield figure("hop, pushed", "function, hops", rates["run_journey"], "/s")
+    yield figure("hop, pushed", "bare function, get and compare-and-set", rates["bare"], "/s")
+    ratios = [own / other for own, other in zip(rates["run_journey"], rates["bare"], strict=True)]
     yield figure("hop, pushed", "function to bare function", ratios, "", least=TARGET_RATIO)
     yield figure("hop, pushed", "CPU of a hop in the function", used["run_journey"], "µs")
     yield figure("hop, pushed", "CPU of a hop in the bare function", used["bare"], "µs")

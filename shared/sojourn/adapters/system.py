@@ -9,6 +9,10 @@ from random import Random
 
 from sojourn.domain.errors import SettingsInvalid
 
+_generator = Random()
+"""Of this process: nobody else seeds it, and a forked one has it seeded again."""
+os.register_at_fork(after_in_child=_generator.seed)
+
 
 class SystemClock:
     """The machine's clock."""
@@ -50,13 +54,8 @@ class FileClock:
 class RandomTokens:
     """Tokens of 64 random bits. They are no secrets: they tell own writes from others'.
 
-    From a generator that the system seeds, again in each process that is forked: to ask the system for every token gives the
-    interpreter's lock away, which a busy process gets back late.
+    To ask the system for every token gives the interpreter's lock away, which a busy process gets back late.
     """
 
-    def __init__(self) -> None:
-        self._random = Random()
-        os.register_at_fork(after_in_child=self._random.seed)
-
     def token(self) -> str:
-        return self._random.randbytes(8).hex()
+        return _generator.randbytes(8).hex()
