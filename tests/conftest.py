@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -35,6 +36,7 @@ LONGEST = (
     "poisoned_member",
     "local_cloud",
     "simulation",
+    "openapi",
     "package",
     "plan",
 )
@@ -43,6 +45,9 @@ LONGEST = (
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without emulators their tests are skipped, and the reason says what to install. In CI (`CI=true`) they fail instead."""
+    alike = [name for name, times in Counter(item.nodeid for item in items).items() if times > 1]
+    if alike:
+        raise pytest.UsageError(f"tests with one name, of which a worker would run only the first: {alike}")
     if hasattr(config, "workerinput"):
         items.sort(key=_turn)
     reason = _missing()
