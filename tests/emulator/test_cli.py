@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
@@ -23,6 +23,7 @@ from emulator.log_router.router import LogRouter, RoutedEntry
 from emulator.log_router.sources import LogRouterServer
 from emulator.state import LocalState, owned, write_state
 from sojourn.cli.main import main
+from tests.spawned import spawned
 
 DEADLINE_SECONDS = 60.0
 SHOP = Path(__file__).parents[2] / "emulator" / "scenarios" / "shop"
@@ -236,10 +237,10 @@ def test_a_router_that_is_gone_is_one_sentence(run: Run, state_dir: Path, monkey
     assert (code, err.count("\n"), "the log router at http://127.0.0.1:9 does not answer any more" in err) == (1, 1, True)
 
 
-def spawn(*arguments: str) -> subprocess.Popen[bytes]:
+def spawn(*arguments: str) -> AbstractContextManager[subprocess.Popen[bytes]]:
     """The command as a process of its own."""
     command = [sys.executable, "-c", "from sojourn.cli.main import main; main()", *arguments]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return spawned(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def await_while_running(process: subprocess.Popen[bytes], condition: Callable[[], bool]) -> None:

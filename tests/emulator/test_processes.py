@@ -15,6 +15,7 @@ import pytest
 from emulator import processes
 from emulator.errors import ProcessNotReady
 from emulator.processes import LOOPBACK, ChildProcess, Supervised, await_answer, free_ports
+from tests.spawned import spawned
 
 DEADLINE_SECONDS = 20.0
 WAITS = "import signal; print('up', flush=True); signal.pause()"
@@ -25,8 +26,12 @@ FAMILY = (
 )
 PARENT = """
 import sys
+from threading import Event
 from emulator.processes import ChildProcess
-child = ChildProcess([sys.executable, "-c", sys.argv[1]], on_line=lambda line: print(child.pid, flush=True))
+up = Event()
+child = ChildProcess([sys.executable, "-c", sys.argv[1]], on_line=lambda line: up.set())
+up.wait()
+print(child.pid, flush=True)
 child.wait()
 """
 
@@ -110,9 +115,8 @@ def test_children_left_by_a_killed_command_go_with_it(run: Run) -> None:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_nothing_outlives_the_parent_however_it_dies(program: str, number: signal.Signals) -> None:
     root = str(Path(processes.__file__).parents[1])
-    with subprocess.Popen(
-        [sys.executable, "-c", PARENT, program], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": root}
-    ) as parent:
+    command = [sys.executable, "-c", PARENT, program]
+    with spawned(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": root}) as parent:
         assert parent.stdout is not None
         pgid = int(parent.stdout.readline())
         assert not is_group_gone(pgid)

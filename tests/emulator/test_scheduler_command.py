@@ -22,6 +22,7 @@ from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransp
 import emulator.scheduler
 from emulator.google import start_pubsub
 from emulator.scheduler import SchedulerEmulator, connect
+from tests.spawned import spawned
 
 PARENT = "projects/shop/locations/europe-west1"
 TOPIC = "projects/shop/topics/sweep"
@@ -81,21 +82,16 @@ def test_a_publisher_that_breaks_ends_the_attempt_not_the_job() -> None:
 @contextmanager
 def command(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The command as others run it, and its first line."""
-    running = subprocess.Popen(
+    with spawned(
         [sys.executable, "-m", "emulator.scheduler", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         cwd=Path(emulator.scheduler.__file__).parents[2],
         env={name: value for name, value in os.environ.items() if name != "PUBSUB_EMULATOR_HOST"} | environment,
-    )
-    assert running.stdout is not None
-    try:
+    ) as running:
+        assert running.stdout is not None
         yield running, running.stdout.readline()
-    finally:
-        running.kill()
-        running.wait()
-        running.stdout.close()
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ import pytest
 from emulator import state
 from emulator.errors import AlreadyRunning
 from emulator.state import FunctionAddress, LocalState, owned, read_state, running_pid, write_state
+from tests.spawned import spawned
 
 STATE = LocalState(
     project="p",
@@ -35,11 +36,10 @@ def other_owner(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Another process that owns the directory, until it is killed."""
     root = str(Path(state.__file__).parents[1])
     command = [sys.executable, "-c", OWNER, str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": root}) as process:
+    with spawned(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": root}) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"owned\n"
         yield process
-        process.kill()
 
 
 def test_the_owner_is_known_and_leaves_nothing(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from emulator.state import STATE_FILE, LocalState
+from tests.spawned import spawned
 
 pytestmark = [pytest.mark.emulators, pytest.mark.slow]
 
@@ -195,7 +196,7 @@ def test_ctrl_c_during_the_start_leaves_nothing(state_dir: Path) -> None:
 def test_ctrl_c_in_a_demo_on_emulators_leaves_nothing_and_shows_no_stack(tmp_path: Path) -> None:
     command = [*SOJOURN, "demo", "--backend", "emulators", "--members", "1"]
     environment = os.environ | {"TMPDIR": str(tmp_path)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as demo:
+    with spawned(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as demo:
         assert eventually(lambda: len(groups_below(demo.pid)) > 4)
         groups = groups_below(demo.pid)
         demo.send_signal(signal.SIGINT)
