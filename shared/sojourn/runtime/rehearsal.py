@@ -15,7 +15,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
-from typing import Literal, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never
 from zoneinfo import ZoneInfo
 
 from sojourn.application.enroll import enroll
@@ -40,7 +40,9 @@ from sojourn.domain.node import ApiTrigger, EventTrigger, ScheduleTrigger, SendM
 from sojourn.domain.progress import Progress
 from sojourn.runtime.scene import Scene, make_scene
 from sojourn.runtime.script import Script
-from sojourn.runtime.stage import Stage
+
+if TYPE_CHECKING:
+    from sojourn.runtime.stage import Stage
 
 SOMEBODY = "somebody"
 """The id of a member whom the script does not name."""
@@ -115,6 +117,8 @@ def rehearse(
 
     Raises InputError where the script does not fit the journey, NotFound for a member whom the cloud does not know.
     """
+    from sojourn.runtime.stage import Stage  # with every use case of a member's way, of which the API has no other need
+
     scene = make_scene(definition, script, _member(definition, script, shop, now), now=now)
     named = {node.id: node.settings.channel for node in definition.nodes if isinstance(node, SendMessageNode)}
     stage = Stage(scene.start, scene.answers, shop=shop, channels=named.values())

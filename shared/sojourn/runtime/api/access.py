@@ -12,38 +12,15 @@ from enum import IntEnum
 from typing import TypeVar
 
 from flask import Request
-from flask_openapi3.blueprint import APIBlueprint
-from flask_openapi3.models.tag import Tag
 
 from sojourn.application.ports import TokenVerifier
 from sojourn.domain.errors import Forbidden, SettingsInvalid, Unauthenticated
-from sojourn.runtime.api.problems import documented
 from sojourn.runtime.settings import Settings
 
 LOCAL_PRINCIPAL = "local"
-SCHEME = "google"
-"""The security scheme of the OpenAPI document."""
 SIGNATURE_REMOVED = "SIGNATURE_REMOVED_BY_GOOGLE"
 
 View = TypeVar("View", bound=Callable[..., object])
-
-
-def guarded(name: str, url_prefix: str = "/v1") -> APIBlueprint:
-    """Routes that need a role: the document says that they take a token, and which problems they may answer."""
-    return APIBlueprint(
-        name,
-        __name__,
-        url_prefix=url_prefix,
-        abp_tags=[Tag(name=name)],
-        abp_security=[{SCHEME: []}],
-        abp_responses=documented(),
-        operation_id_callback=operation_id,
-    )
-
-
-def operation_id(*, name: str, path: str, method: str) -> str:
-    """The view's own name: each is there once."""
-    return name
 
 
 class Role(IntEnum):

@@ -23,7 +23,6 @@ from typing import Any, cast
 from flask import Flask, Response, current_app, g, request
 from flask import Request as FlaskRequest
 from flask.json.provider import DefaultJSONProvider
-from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 from flask_openapi3.types import SecuritySchemesDict
@@ -34,15 +33,17 @@ from sojourn.domain.errors import InputError
 from sojourn.domain.strict_json import read_json
 from sojourn.domain.trace import TRACEPARENT, read_traceparent
 from sojourn.runtime.api import audit, channels, effects, journeys, members, progress, rejected, simulate
-from sojourn.runtime.api.access import SCHEME, Access, Role, access_of, needed_by, needs, operation_id
+from sojourn.runtime.api.access import Access, Role, access_of, needed_by, needs
 from sojourn.runtime.api.call import Call, answer
 from sojourn.runtime.api.problems import Problem, handle_problems, invalid
+from sojourn.runtime.api.routes import SCHEME, Routes
 from sojourn.runtime.api.views import Health
 from sojourn.runtime.application import tracing, workshop
 from sojourn.runtime.invocation import Invocation, Work, finish
 from sojourn.runtime.log import Line, write_line
 from sojourn.runtime.settings import read_settings
 
+anybody = Routes("open", None, guarded=False)
 MAX_BODY_BYTES = 1024 * 1024
 OPENAPI_PATH = "/openapi.json"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
@@ -67,6 +68,19 @@ def api_app() -> Flask:
 
 def make_app(access: Callable[[], Access]) -> Flask:
     """A new app: every route, and what happens before and after each. `access` is asked for when somebody needs a role."""
+    app = _app(documented=False)
+    app.request_class, app.json = _Request, _StrictJson(app)
+    app.url_map.merge_slashes = False
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    handle_problems(app)
+    app.before_request(lambda: _admit(access))
+    app.before_request(_read_body)
+    app.after_request(_log)
+    return app
+
+
+def _app(*, documented: bool) -> OpenAPI:
+    """With every route, and with the document or without."""
     app = OpenAPI(
         __name__,
         info=Info(title="Sojourn", version=VERSION, description="Customer journeys: definitions, members, what waits."),
@@ -76,37 +90,30 @@ def make_app(access: Callable[[], Access]) -> Flask:
         doc_ui=False,
         static_folder=None,
     )
-    app.request_class, app.json = _Request, _StrictJson(app)
-    app.url_map.merge_slashes = False
     app.url_map.converters |= {"journey": _JourneyId, "item": _ItemId}
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    handle_problems(app)
-    app.before_request(lambda: _admit(access))
-    app.before_request(_read_body)
-    app.after_request(_log)
     for part in (journeys, simulate, members, progress, effects, channels, rejected, audit):
-        app.register_api(part.routes)
-    app.register_api(_open_routes(app))
+        app.register_api(part.routes.blueprint(documented=documented))
+    app.register_api(anybody.blueprint(documented=documented))
     return app
 
 
-def _open_routes(app: OpenAPI) -> APIBlueprint:
-    """What anybody may ask for."""
-    routes = APIBlueprint("open", __name__, operation_id_callback=operation_id)
+@anybody.get("/healthz", responses={200: Health})
+@needs(Role.NOBODY)
+def healthz() -> Response:
+    """The process answers."""
+    return answer(Health())
 
-    @routes.get("/healthz", responses={200: Health})
-    @needs(Role.NOBODY)
-    def healthz() -> Response:
-        """The process answers."""
-        return answer(Health())
 
-    @routes.get(OPENAPI_PATH, doc_ui=False)
-    @needs(Role.NOBODY)
-    def openapi() -> Response:
-        """This API as an OpenAPI 3.1 document."""
-        return Response(json.dumps(app.api_doc), mimetype="application/json")
+@anybody.get(OPENAPI_PATH, doc_ui=False)
+@needs(Role.NOBODY)
+def openapi() -> Response:
+    """This API as an OpenAPI 3.1 document."""
+    return Response(_document(), mimetype="application/json")
 
-    return routes
+
+@lru_cache(maxsize=1)
+def _document() -> str:
+    return json.dumps(_app(documented=True).api_doc)
 
 
 class _Request(FlaskRequest):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from flask import Response
 
 from sojourn.application.audit import list_entries
-from sojourn.runtime.api.access import Role, guarded, needs
+from sojourn.runtime.api.access import Role, needs
 from sojourn.runtime.api.call import answer, call, write_moment_token
 from sojourn.runtime.api.questions import AuditQuery
+from sojourn.runtime.api.routes import Routes
 from sojourn.runtime.api.views import AuditPage, AuditView
 
-routes = guarded("audit")
+routes = Routes("audit")
 
 
 @routes.get("/audit", responses={200: AuditPage})

@@ -9,12 +9,13 @@ from flask import Response
 from sojourn.application.breaker import list_channels, reset_channel
 from sojourn.domain.breaker import BreakerState
 from sojourn.domain.event import Identifier
-from sojourn.runtime.api.access import Role, guarded, needs
+from sojourn.runtime.api.access import Role, needs
 from sojourn.runtime.api.call import answer, call
 from sojourn.runtime.api.questions import Wire
+from sojourn.runtime.api.routes import Routes
 from sojourn.runtime.api.views import View
 
-routes = guarded("channels", "/v1/channels")
+routes = Routes("channels", "/v1/channels")
 
 
 class ChannelPath(Wire):

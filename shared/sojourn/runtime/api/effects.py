@@ -9,7 +9,7 @@ from sojourn.application import desk, repair
 from sojourn.application.audit import read
 from sojourn.application.history import describe_effect
 from sojourn.domain.effect import Effect, EffectStatus
-from sojourn.runtime.api.access import Role, guarded, needs
+from sojourn.runtime.api.access import Role, needs
 from sojourn.runtime.api.call import answer, call, write_page_token
 from sojourn.runtime.api.desk import bulk
 from sojourn.runtime.api.questions import (
@@ -20,9 +20,10 @@ from sojourn.runtime.api.questions import (
     ReasonBody,
     RetryEffectsBody,
 )
+from sojourn.runtime.api.routes import Routes
 from sojourn.runtime.api.views import BulkView, EffectPage, EffectView, WholeEffect
 
-routes = guarded("effects")
+routes = Routes("effects")
 
 
 @routes.get("/effects", responses={200: EffectPage})

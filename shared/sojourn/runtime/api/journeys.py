@@ -13,7 +13,7 @@ from sojourn.domain.definition import Definition
 from sojourn.domain.errors import DefinitionInvalid, Fault
 from sojourn.domain.journey import Journey, Migration
 from sojourn.domain.loading import load_stored, parse_definition
-from sojourn.runtime.api.access import Role, guarded, needs
+from sojourn.runtime.api.access import Role, needs
 from sojourn.runtime.api.call import answer, call, write_page_token
 from sojourn.runtime.api.etag import rev_of
 from sojourn.runtime.api.questions import (
@@ -27,6 +27,7 @@ from sojourn.runtime.api.questions import (
     ResumeBody,
     VersionPath,
 )
+from sojourn.runtime.api.routes import Routes
 from sojourn.runtime.api.views import (
     JourneyCount,
     JourneyPage,
@@ -39,7 +40,7 @@ from sojourn.runtime.api.views import (
     VersionView,
 )
 
-routes = guarded("journeys", "/v1/journeys")
+routes = Routes("journeys", "/v1/journeys")
 RESERVED_IDS = frozenset({"count", ".", ".."})
 """They could not be asked for: a route of that name, and what clients take out of a path."""
 

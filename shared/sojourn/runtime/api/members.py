@@ -10,13 +10,14 @@ from flask import Response
 from sojourn.application import members, operations
 from sojourn.domain.member import Member
 from sojourn.domain.progress import Progress
-from sojourn.runtime.api.access import Role, guarded, needs
+from sojourn.runtime.api.access import Role, needs
 from sojourn.runtime.api.call import answer, call
 from sojourn.runtime.api.etag import rev_of
 from sojourn.runtime.api.questions import EnrollBody, IfMatch, JourneyPath, MemberPath, PassagePath
+from sojourn.runtime.api.routes import Routes
 from sojourn.runtime.api.views import MemberView, OutcomeView, PassagesView, PassageView
 
-routes = guarded("members")
+routes = Routes("members")
 
 
 @routes.get("/bots/<bot_id>/members/<member_id>", responses={200: MemberView})

@@ -69,7 +69,7 @@ class Problem(BaseModel):
     errors: tuple[FieldFault, ...] = ()
 
 
-def documented() -> ResponseDict:
+def problem_responses() -> ResponseDict:
     """The responses that every operation may give."""
     content = {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}}
     return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in DOCUMENTED}

@@ -7,7 +7,7 @@ from flask import Response
 from sojourn.application import desk, repair
 from sojourn.application.audit import read
 from sojourn.domain.progress import Progress
-from sojourn.runtime.api.access import Role, guarded, needs
+from sojourn.runtime.api.access import Role, needs
 from sojourn.runtime.api.call import answer, call, write_page_token
 from sojourn.runtime.api.desk import bulk
 from sojourn.runtime.api.questions import (
@@ -18,9 +18,10 @@ from sojourn.runtime.api.questions import (
     ReasonBody,
     RetryErrorsBody,
 )
+from sojourn.runtime.api.routes import Routes
 from sojourn.runtime.api.views import BulkView, ProgressPage, ProgressView, StepView, WholeProgress
 
-routes = guarded("progress")
+routes = Routes("progress")
 
 
 @routes.get("/progress", responses={200: ProgressPage})

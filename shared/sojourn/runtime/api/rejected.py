@@ -7,13 +7,14 @@ from flask import Response
 from sojourn.application import desk, repair
 from sojourn.application.audit import read
 from sojourn.domain.journey import RejectedEvent
-from sojourn.runtime.api.access import Role, guarded, needs
+from sojourn.runtime.api.access import Role, needs
 from sojourn.runtime.api.call import answer, call, write_page_token
 from sojourn.runtime.api.desk import bulk
 from sojourn.runtime.api.questions import RejectedBody, RejectedPath, RejectedQuery
+from sojourn.runtime.api.routes import Routes
 from sojourn.runtime.api.views import BulkView, OutcomeView, RejectedPage, RejectedView
 
-routes = guarded("rejected-events")
+routes = Routes("rejected-events")
 
 
 @routes.get("/rejected-events", responses={200: RejectedPage})

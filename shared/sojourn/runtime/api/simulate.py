@@ -14,10 +14,11 @@ from sojourn.application.history import Line, What, describe_effect
 from sojourn.domain.definition import Definition
 from sojourn.domain.effect import Effect, EffectStatus
 from sojourn.domain.errors import DefinitionInvalid
-from sojourn.runtime.api.access import Role, guarded, needs
+from sojourn.runtime.api.access import Role, needs
 from sojourn.runtime.api.call import answer, call
 from sojourn.runtime.api.journeys import read_definition
 from sojourn.runtime.api.questions import DefinitionBody, JourneyPath, OptionalBody
+from sojourn.runtime.api.routes import Routes
 from sojourn.runtime.api.views import PassageView, View
 from sojourn.runtime.rehearsal import Heard, Rehearsal, Stopped, rehearse_stored
 from sojourn.runtime.script import Script
@@ -26,7 +27,7 @@ MAX_LINES = 2_000
 MAX_EFFECTS = 200
 """Shown of a journey that goes round in circles."""
 
-routes = guarded("simulation", "/v1/journeys")
+routes = Routes("simulation", "/v1/journeys")
 
 
 class SimulateBody(OptionalBody, Script):
