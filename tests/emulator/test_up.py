@@ -66,11 +66,11 @@ def processes() -> dict[int, tuple[int, int]]:
 
 
 def groups_below(pid: int) -> set[int]:
-    """The process groups of all its descendants."""
+    """The process groups of all its descendants but its own, which a child is in for a moment before it has its own."""
     found, family = processes(), {pid}
     while more := {child for child, (parent, _) in found.items() if parent in family} - family:
         family |= more
-    return {found[child][1] for child in family - {pid}}
+    return {found[child][1] for child in family} - {found[pid][1]}
 
 
 class Up:
