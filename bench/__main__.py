@@ -2,7 +2,8 @@
 
 ::
 
-    python -m bench                      everything, about half an hour; the table also into bench/results.md and .json
+    python -m bench                      everything, about half an hour; the table also into bench/results.md and .json,
+                                         from which python -m bench.readme makes those of the README
     python -m bench --only limit,push    some of it          --quick: only whether it runs          --json: for machines
 
 Machines are shared and noisy: compare ratios, not machines. The emulators keep their data in memory.

@@ -10,6 +10,7 @@ import pytest
 
 from bench.figure import figure, markdown
 from bench.kinds import SETTINGS
+from bench.readme import README, between, tables
 from emulator.functions_table import REPOSITORY
 from sojourn.domain.outline import KINDS, TRIGGERS
 
@@ -41,3 +42,7 @@ def test_an_item_that_is_not_there_is_refused_with_those_that_are() -> None:
     answer = subprocess.run(command, check=False, capture_output=True, text=True, cwd=REPOSITORY)
     assert answer.returncode == 2
     assert "no item 'weather'; there are engine, in-process" in answer.stderr
+
+
+def test_the_readme_says_what_was_measured() -> None:
+    assert between(README.read_text()) == tables()
