@@ -72,7 +72,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture) -> Iterator[
 
     def with_error(error: Exception) -> FirestoreStore:
         for rpc in RPCS:
-            mocker.patch.object(store._client, rpc, side_effect=error)
+            mocker.patch.object(store._requests, rpc, side_effect=error)
         return store
 
     yield with_error
@@ -100,11 +100,11 @@ def test_a_read_without_an_answer_is_unavailable(failing: Failing, error: Except
 
 def test_a_read_that_breaks_off_half_way_is_unavailable(failing: Failing, mocker: MockerFixture) -> None:
     def broken() -> Iterator[object]:
-        yield RunQueryResponse()
+        yield RunQueryResponse.pb()()
         raise ServiceUnavailable("half way")
 
     store = failing(RuntimeError())
-    mocker.patch.object(store._client, "run_query", return_value=broken())
+    mocker.patch.object(store._requests, "run_query", return_value=broken())
     with pytest.raises(Unavailable):
         store.listeners("member", "paid")
 
@@ -159,7 +159,7 @@ def spoil(store: FirestoreStore, progress: Progress) -> None:
     """As by a hand in the console, or a release that is not this one."""
     document = types.Document(name=store._name(Progress, progress.id), fields={"status": types.Value(string_value="ASLEEP")})
     write = types.Write(update=document, update_mask=types.DocumentMask(field_paths=["status"]))
-    store._call(store._client.commit, types.CommitRequest(database=store._database, writes=[write]))
+    store._requests.commit(types.CommitRequest.pb()(database=store._database, writes=[types.Write.pb(write)]))
 
 
 def _needed(query: Any) -> tuple[str, set[str], list[tuple[str, str]]]:

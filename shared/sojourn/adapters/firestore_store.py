@@ -1,4 +1,4 @@
-"""`Store` on Firestore, by the bare requests that its client library makes: batches with an answer for each write.
+"""`Store` on Firestore, by the bare requests that its client library makes (`firestore_channel`): an answer for each write.
 
 Single writes go by the hundred into one BatchWrite, where each has its own precondition and its own answer; writes that belong
 together are one atomic Commit. A commit whose answer was lost may be repeated, so that an own write comes back as CONFLICT:
@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 from google.api_core.exceptions import (
     Aborted,
@@ -25,15 +24,12 @@ from google.api_core.exceptions import (
     ResourceExhausted,
     RetryError,
     ServerError,
-    ServiceUnavailable,
 )
-from google.api_core.retry import Retry, if_exception_type
 from google.cloud.firestore_v1 import types
-from google.cloud.firestore_v1.services.firestore import FirestoreClient
 from google.rpc import code_pb2
 
 from sojourn.adapters import firestore_queries as queries
-from sojourn.adapters.firestore_channel import emulator_transport, google_transport
+from sojourn.adapters.firestore_channel import Requests, emulator_transport, google_transport
 from sojourn.adapters.firestore_codec import Document, Unreadable, decode, identifier_of, moment_of, path_of
 from sojourn.adapters.firestore_writes import Batch, Message, batches, message_of
 from sojourn.application.records import (
@@ -56,14 +52,11 @@ from sojourn.domain.errors import Unavailable
 from sojourn.domain.journey import Journey, JourneyStatus, MemberEvent
 from sojourn.domain.progress import Progress
 
-REQUEST_TIMEOUT_SECONDS = 8.0
-"""For one request with its repeats; several fit into a function's 60 s."""
 MAX_READS = 100
 PARALLEL_REQUESTS = 8
 
 _log = logging.getLogger(__name__)
 
-_RETRY = Retry(predicate=if_exception_type(ServiceUnavailable), initial=0.1, maximum=1.0, timeout=REQUEST_TIMEOUT_SECONDS)
 _TRANSIENT = (Aborted, Cancelled, ResourceExhausted, RetryError, ServerError)
 _LOST = (AlreadyExists, FailedPrecondition, NotFound)
 _RESULTS = {
@@ -79,16 +72,17 @@ class FirestoreStore:
     """Make it in the process that uses it: a gRPC channel survives no fork. With `emulator_host`, Google is not asked."""
 
     def __init__(self, project: str, database: str = "(default)", *, emulator_host: str | None = None) -> None:
-        self._client = FirestoreClient(transport=emulator_transport(emulator_host) if emulator_host else google_transport())
-        self._metadata = (("authorization", "Bearer owner"),) if emulator_host else ()  # or the emulator refuses batches
         self._database = f"projects/{project}/databases/{database}"
+        transport = emulator_transport(emulator_host) if emulator_host else google_transport()
+        metadata = [("authorization", "Bearer owner")] if emulator_host else []  # or the emulator refuses batches
+        self._requests = Requests(transport, self._database, metadata=metadata)
         self._root = f"{self._database}/documents"
         self._pool = ThreadPoolExecutor(PARALLEL_REQUESTS, thread_name_prefix="firestore")
 
     def close(self) -> None:
         """End the connection and the threads."""
         self._pool.shutdown()
-        self._client.transport.close()
+        self._requests.close()
 
     def get_many(self, kind: type[R], ids: Sequence[str]) -> list[Stored[R] | None]:
         names = [self._name(kind, identifier) for identifier in ids]
@@ -98,9 +92,9 @@ class FirestoreStore:
         return [_stored(kind, document) if document is not None else None for document in documents]
 
     def _get(self, names: Sequence[str]) -> list[Document]:
-        request = types.BatchGetDocumentsRequest(database=self._database, documents=names)
+        request = types.BatchGetDocumentsRequest.pb()(database=self._database, documents=names)
         with _unavailable():
-            answers = [answer._pb for answer in self._call(self._client.batch_get_documents, request)]
+            answers = list(self._requests.batch_get_documents(request))
         return [answer.found for answer in answers if answer.HasField("found")]
 
     def commit_many(self, commits: Sequence[Commit]) -> list[CommitResult]:
@@ -137,14 +131,12 @@ class FirestoreStore:
             return [CommitResult.REFUSED]
 
     def _commit(self, writes: list[Message]) -> list[CommitResult]:
-        request = types.CommitRequest.pb()(database=self._database, writes=writes)
-        self._call(self._client.commit, types.CommitRequest.wrap(request))
+        self._requests.commit(types.CommitRequest.pb()(database=self._database, writes=writes))
         return [CommitResult.APPLIED]
 
     def _batch_write(self, commits: list[list[Message]]) -> list[CommitResult]:
         request = types.BatchWriteRequest.pb()(database=self._database, writes=[write for (write,) in commits])
-        answer = self._call(self._client.batch_write, types.BatchWriteRequest.wrap(request))
-        return [_RESULTS.get(status.code, CommitResult.UNKNOWN) for status in answer._pb.status]
+        return [_RESULTS.get(status.code, CommitResult.UNKNOWN) for status in self._requests.batch_write(request).status]
 
     def due(
         self, kind: type[S], shard: int, *, since: datetime | None, until: datetime, after: Moment | None = None
@@ -208,9 +200,8 @@ class FirestoreStore:
         last = self._name(question.kind, question.after) if question.after is not None else None
         query = queries.tally(question, after=last)
         request = types.RunAggregationQueryRequest.pb()(parent=self._root, structured_aggregation_query=query)
-        wrapped = types.RunAggregationQueryRequest.wrap(request)
         with _unavailable():
-            answers = [answer._pb for answer in self._call(self._client.run_aggregation_query, wrapped)]
+            answers = list(self._requests.run_aggregation_query(request))
         fields = answers[0].result.aggregate_fields
         total = fields["total"]
         return Tally(fields["count"].integer_value, total.double_value + total.integer_value)
@@ -241,7 +232,7 @@ class FirestoreStore:
     def _run(self, query: queries.Query) -> list[Document]:
         request = types.RunQueryRequest.pb()(parent=self._root, structured_query=query)
         with _unavailable():
-            answers = [answer._pb for answer in self._call(self._client.run_query, types.RunQueryRequest.wrap(request))]
+            answers = list(self._requests.run_query(request))
         return [answer.document for answer in answers if answer.HasField("document")]
 
     def _place(self, kind: type[Record], moment: Moment | None) -> tuple[datetime, str] | None:
@@ -252,9 +243,6 @@ class FirestoreStore:
         """The document's full name; empty where no document can have that id, which Firestore refuses."""
         path = path_of(kind, identifier)
         return f"{self._root}/{path}" if path else ""
-
-    def _call(self, method: Any, request: Any) -> Any:
-        return method(request, retry=_RETRY, timeout=REQUEST_TIMEOUT_SECONDS, metadata=self._metadata)
 
 
 @contextmanager
