@@ -19,7 +19,7 @@ $(READY): $(REQUIREMENTS) pyproject.toml
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --requirement $(REQUIREMENTS)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
-	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@
 
 demo: $(READY)  ## A shop's fortnight through two journeys, in-process, judged against its log lines

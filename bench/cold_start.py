@@ -36,7 +36,7 @@ print(json.dumps([seconds, int(kib) / 1024]))
 
 def measure(runs: int, quick: bool) -> Iterable[Figure]:
     """Every function of `infra/functions.json`."""
-    subprocess.run([sys.executable, "-m", "compileall", "-q", sysconfig.get_path("purelib")], check=True)
+    subprocess.run([sys.executable, "-m", "compileall", "-qq", sysconfig.get_path("purelib")], check=False)
     for name in load_functions_table().everything:
         with TemporaryDirectory(prefix="sojourn-bench-") as folder:
             with ZipFile(BytesIO(archive(dict(files(name))))) as unpacked:

@@ -38,9 +38,9 @@ Reason = Annotated[str, Field(max_length=MAX_REASON_CHARACTERS)]
 
 
 class Wire(BaseModel):
-    """A closed document. Its validator is made with its first use, its schema once: flask-openapi3 asks at every request."""
+    """A closed document. Its schema, which flask-openapi3 asks for at every request, is made once."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     @classmethod
     def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:
