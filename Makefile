@@ -13,6 +13,7 @@ WORKERS ?= auto
 help:  ## Print this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# Compiled on all cores, where pip would use one. What does not compile matters when it is imported.
 $(READY): $(REQUIREMENTS) pyproject.toml
 	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is needed: install Python 3.11, or name one with make PYTHON=..."; exit 1; }
 	@echo "setting up $(VENV)"

@@ -24,6 +24,11 @@ class Figure:
     target: str = ""
     met: bool | None = None
 
+    @property
+    def asked(self) -> str:
+        """The target, and whether it is met; empty where nothing is asked for."""
+        return "" if self.met is None else f"{self.target}: {'met' if self.met else '**missed**'}"
+
 
 def figure(
     item: str, name: str, samples: Sequence[float], unit: str, *, least: float | None = None, most: float | None = None
@@ -69,8 +74,7 @@ def number(value: float) -> str:
 def markdown(figures: Sequence[Figure]) -> str:
     """A table: median, least and greatest, target."""
     rows = [
-        f"| {one.item} | {one.name} | {number(one.value)} {one.unit} | {number(one.low)}–{number(one.high)} "
-        f"| {one.target}{'' if one.met is None else ': met' if one.met else ': **missed**'} |"
+        f"| {one.item} | {one.name} | {number(one.value)} {one.unit} | {number(one.low)}–{number(one.high)} | {one.asked} |"
         for one in figures
     ]
     return "\n".join(["| item | | median | range | target |", "|---|---|---|---|---|", *rows])

@@ -12,11 +12,11 @@ from typing import TypeAlias
 from bench.__main__ import RESULTS
 from bench.figure import Figure, number
 from bench.kinds import SETTINGS
-from emulator.functions_table import REPOSITORY
+from emulator.functions_table import REPOSITORY, load_functions_table
 
 README = REPOSITORY / "README.md"
 BEGIN, END = "<!-- figures: python -m bench.readme -->\n", "<!-- end of figures -->\n"
-FUNCTIONS = ("ingest", "run_journey", "perform", "sweep", "enroll")
+FUNCTIONS = tuple(load_functions_table().functions)
 PULLED = "end to end, pull"
 COUNTED = ("documents written a member", "documents read a member", "messages published a member")
 
@@ -112,10 +112,7 @@ def tables() -> str:
     figures = {(one["item"], one["name"]): Figure(**one) for one in found["figures"]}
     machine = found["machine"]
     of = f"`{machine['command']}` of {machine['commit']} on {machine['cores']}, {machine['date']}"
-    rows = [
-        f"| {what} | {'; '.join(_measured([figures[name] for name in names]))} | {_asked(figures, names)} |"
-        for what, names in ROWS
-    ]
+    rows = [_row(what, [figures[name] for name in names]) for what, names in ROWS]
     return "\n".join(
         [
             f"| {of} | measured | asked |",
@@ -130,19 +127,14 @@ def tables() -> str:
     )
 
 
-def _measured(figures: Sequence[Figure]) -> Iterator[str]:
-    for one in figures:
-        value, low, high = number(one.value), number(one.low), number(one.high)
-        yield f"{value}{f' ({low}–{high})' if low != high else ''} {one.unit}".rstrip()
+def _row(what: str, figures: Sequence[Figure]) -> str:
+    asked = dict.fromkeys(one.asked for one in figures if one.asked)
+    return f"| {what} | {'; '.join(map(_measured, figures))} | {'; '.join(asked)} |"
 
 
-def _asked(figures: Mapping[Name, Figure], names: Sequence[Name]) -> str:
-    asked = [figures[name] for name in names if figures[name].met is not None]
-    verdicts = ["met" if one.met else "**missed**" for one in asked]
-    targets = list(dict.fromkeys(one.target for one in asked))
-    if len(targets) == 1:
-        return f"{targets[0]}: {', '.join(verdicts) if len(set(verdicts)) > 1 else verdicts[0]}"
-    return "; ".join(f"{one.target}: {verdict}" for one, verdict in zip(asked, verdicts, strict=True))
+def _measured(one: Figure) -> str:
+    value, low, high = number(one.value), number(one.low), number(one.high)
+    return f"{value}{f' ({low}–{high})' if low != high else ''} {one.unit}".rstrip()
 
 
 def _kinds(figures: Mapping[Name, Figure]) -> Iterator[str]:

@@ -45,9 +45,6 @@ LONGEST = (
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without emulators their tests are skipped, and the reason says what to install. In CI (`CI=true`) they fail instead."""
-    alike = [name for name, times in Counter(item.nodeid for item in items).items() if times > 1]
-    if alike:
-        raise pytest.UsageError(f"tests with one name, of which a worker would run only the first: {alike}")
     if hasattr(config, "workerinput"):
         items.sort(key=_turn)
     reason = _missing()
@@ -56,6 +53,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("emulators"):
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(ids: list[str]) -> None:
+    """Of tests with one name a worker runs only the first, and says nothing of the others."""
+    alike = [name for name, times in Counter(ids).items() if times > 1]
+    if alike:
+        raise pytest.UsageError(f"tests with one name, of which a worker would run only the first: {alike}")
 
 
 def _turn(item: pytest.Item) -> int:
